@@ -1,0 +1,14 @@
+//! What the engine needs of storage ([`Store`]) and of the world ([`Env`]), as traits; a store
+//! in memory that behaves as JetStream does ([`memory`]); and the one suite that every store
+//! has to pass ([`conformance`]).
+
+pub mod conformance;
+pub mod env;
+pub mod memory;
+mod store;
+
+pub use env::{Env, TaskHandle, TokioEnv};
+pub use store::{
+    Bucket, Change, Consumer, DeadRecord, Delivery, Expect, Message, Read, Record, Revision,
+    Source, Store, StoreError, Ttl, Verdict,
+};

@@ -1,0 +1,135 @@
+//! Why a step or a workflow failed: a stable code, a message for people, and whether to try again.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Payload, payload::PayloadError, pb};
+
+/// A stable word for a kind of failure: the same in library, command line and state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Code(Cow<'static, str>);
+
+impl Code {
+    /// The user's code returned an error.
+    pub const FAILED: Self = Self::of("failed");
+    /// The user's code panicked.
+    pub const PANICKED: Self = Self::of("panicked");
+    /// Every attempt that the retry policy allows has failed.
+    pub const RETRIES_EXHAUSTED: Self = Self::of("retries_exhausted");
+    /// Waiting was ended by its timeout.
+    pub const TIMEOUT: Self = Self::of("timeout");
+    /// Somebody cancelled the invocation.
+    pub const CANCELLED: Self = Self::of("cancelled");
+    /// No process has the workflow or activity.
+    pub const UNREGISTERED: Self = Self::of("unregistered");
+    /// Handling it killed its process again and again.
+    pub const POISON: Self = Self::of("poison");
+    /// Replay decided otherwise than the journal says.
+    pub const NONDETERMINISM: Self = Self::of("nondeterminism");
+    /// Data did not have the expected form.
+    pub const DECODE: Self = Self::of("decode");
+    /// Data over a limit.
+    pub const TOO_LARGE: Self = Self::of("too_large");
+    /// The invocation id is taken by another asker.
+    pub const EXISTS: Self = Self::of("exists");
+
+    const fn of(code: &'static str) -> Self {
+        Self(Cow::Borrowed(code))
+    }
+
+    /// A code of the user's own.
+    #[must_use]
+    pub fn new(code: impl Into<String>) -> Self {
+        Self(Cow::Owned(code.into()))
+    }
+
+    /// The word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a step or a workflow failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Stable kind.
+    pub code: Code,
+    /// What went wrong, for people.
+    pub message: String,
+    /// Another attempt cannot help.
+    #[serde(rename = "final", default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_final: bool,
+    /// Data of the user's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Payload>,
+}
+
+impl Failure {
+    /// A failure that may be tried again.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            is_final: false,
+            details: None,
+        }
+    }
+
+    /// A failure that another attempt cannot mend.
+    #[must_use]
+    pub fn fatal(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            is_final: true,
+            ..Self::new(code, message)
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl From<PayloadError> for Failure {
+    fn from(error: PayloadError) -> Self {
+        let code = match error {
+            PayloadError::TooLarge { .. } => Code::TOO_LARGE,
+            _ => Code::DECODE,
+        };
+        Self::fatal(code, error.to_string())
+    }
+}
+
+impl From<Failure> for pb::Failure {
+    fn from(failure: Failure) -> Self {
+        Self {
+            code: failure.code.0.into_owned(),
+            message: failure.message,
+            r#final: failure.is_final,
+            details: failure.details.map(Into::into),
+        }
+    }
+}
+
+impl TryFrom<pb::Failure> for Failure {
+    type Error = PayloadError;
+    fn try_from(failure: pb::Failure) -> Result<Self, Self::Error> {
+        Ok(Self {
+            code: Code::new(failure.code),
+            message: failure.message,
+            is_final: failure.r#final,
+            details: failure.details.map(TryInto::try_into).transpose()?,
+        })
+    }
+}

@@ -1,0 +1,367 @@
+//! Identities: invocation ids, the keys they are stored under, runs and partitions.
+//!
+//! A key is one subject token and one KV key: `[-_A-Za-z0-9]` stand for themselves, any other
+//! byte as `=XX` (upper-case hex). Built-in programs have keys that begin with `=` and a letter
+//! that is no hex digit, so no user id can collide with them.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{limits::ID_BYTES_MAX, pb};
+
+/// A text that cannot be an id or a key.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// The empty text.
+    #[error("an id must not be empty")]
+    Empty,
+    /// Longer than `ID_BYTES_MAX`.
+    #[error("the id has {0} bytes, over the limit ID_BYTES_MAX of {ID_BYTES_MAX}")]
+    TooLong(usize),
+    /// A key that the encoding does not produce.
+    #[error("{0:?} is not an encoded key: expected [-_A-Za-z0-9] and =XX for other bytes")]
+    NotEncoded(String),
+}
+
+/// An invocation id as its user wrote it: 1 to 128 bytes of any UTF-8.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct InvocationId(String);
+
+impl InvocationId {
+    /// Check and take a text as an id.
+    pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
+        let text = text.into();
+        match text.len() {
+            0 => Err(IdError::Empty),
+            bytes if bytes > ID_BYTES_MAX => Err(IdError::TooLong(bytes)),
+            _ => Ok(Self(text)),
+        }
+    }
+
+    /// As the user wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key that the invocation is stored under and addressed by.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        Key(encode_token(&self.0))
+    }
+}
+
+impl fmt::Display for InvocationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for InvocationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for InvocationId {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        Self::new(text)
+    }
+}
+
+impl TryFrom<String> for InvocationId {
+    type Error = IdError;
+    fn try_from(text: String) -> Result<Self, IdError> {
+        Self::new(text)
+    }
+}
+
+impl From<InvocationId> for String {
+    fn from(id: InvocationId) -> Self {
+        id.0
+    }
+}
+
+/// The key of one value in EXECUTION_STATE: one subject token.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(String);
+
+/// What a key stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// An invocation.
+    Invocation(InvocationId),
+    /// The queue of a partition key.
+    KeyQueue(String),
+}
+
+const KEY_QUEUE_PREFIX: &str = "=K";
+
+impl Key {
+    /// The key of the queue of a partition key.
+    pub fn of_key_queue(partition_key: &str) -> Result<Self, IdError> {
+        let id = InvocationId::new(partition_key)?;
+        Ok(Self(format!("{KEY_QUEUE_PREFIX}{}", encode_token(&id.0))))
+    }
+
+    /// Check a token read from a subject or a KV key.
+    pub fn parse(token: &str) -> Result<Self, IdError> {
+        let key = Self(token.to_owned());
+        key.owner().map(|_| key)
+    }
+
+    /// The encoded token.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What the key stands for. Never fails on a key that [`Key::parse`] let through.
+    pub fn owner(&self) -> Result<Owner, IdError> {
+        match self.0.strip_prefix(KEY_QUEUE_PREFIX) {
+            Some(rest) => Ok(Owner::KeyQueue(decode_token(rest)?.0)),
+            None => Ok(Owner::Invocation(decode_token(&self.0)?)),
+        }
+    }
+
+    /// Whether this is the key of a built-in program and not of a user's invocation.
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        self.0.starts_with(KEY_QUEUE_PREFIX)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Encode any text as one subject token that is also a valid KV key.
+#[must_use]
+pub fn encode_token(text: &str) -> String {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut token = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_' {
+            token.push(char::from(byte));
+        } else {
+            token.push('=');
+            token.push(char::from(HEX[usize::from(byte >> 4)]));
+            token.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+    }
+    token
+}
+
+/// The text that [`encode_token`] made the token from; anything else is refused, so that
+/// one id has one key.
+fn decode_token(token: &str) -> Result<InvocationId, IdError> {
+    let refuse = || IdError::NotEncoded(token.to_owned());
+    let mut bytes = Vec::with_capacity(token.len());
+    let mut rest = token.bytes();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'=' => {
+                let (Some(high), Some(low)) = (
+                    rest.next().and_then(hex_digit),
+                    rest.next().and_then(hex_digit),
+                ) else {
+                    return Err(refuse());
+                };
+                bytes.push(high << 4 | low);
+            }
+            _ => bytes.push(byte),
+        }
+    }
+    let text = String::from_utf8(bytes).map_err(|_| refuse())?;
+    let id = InvocationId::new(text)?;
+    if encode_token(&id.0) == token {
+        Ok(id)
+    } else {
+        Err(refuse())
+    }
+}
+
+/// The name that [`encode_token`] made the token from.
+pub(crate) fn decode_name(token: &str) -> Result<String, IdError> {
+    decode_token(token).map(|id| id.0)
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'A'..=b'F' => Some(byte - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// One run of an invocation id: the start's sequence in COMMANDS and how often it has
+/// continued as new since. Unique for ever. Shown as `<start>.<continued>`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Run {
+    /// Sequence in COMMANDS of the start that created the invocation.
+    pub start: u64,
+    /// Times continued as new.
+    pub continued: u32,
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.start, self.continued)
+    }
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl From<Run> for String {
+    fn from(run: Run) -> Self {
+        run.to_string()
+    }
+}
+
+impl TryFrom<String> for Run {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        let refuse = || format!("{text:?} is not a run: expected <start>.<continued>");
+        let (start, continued) = text.split_once('.').ok_or_else(refuse)?;
+        Ok(Self {
+            start: start.parse().map_err(|_| refuse())?,
+            continued: continued.parse().map_err(|_| refuse())?,
+        })
+    }
+}
+
+impl From<Run> for pb::Run {
+    fn from(run: Run) -> Self {
+        Self {
+            start: run.start,
+            continued: run.continued,
+        }
+    }
+}
+
+impl From<pb::Run> for Run {
+    fn from(run: pb::Run) -> Self {
+        Self {
+            start: run.start,
+            continued: run.continued,
+        }
+    }
+}
+
+/// A partition of a task queue, numbered from 1.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default,
+)]
+#[serde(transparent)]
+pub struct Partition(pub u16);
+
+impl Partition {
+    /// The partition of a partition key, or of an invocation id where no key is given:
+    /// xxh3 of the text modulo the partition count.
+    #[must_use]
+    pub fn of(text: &str, partitions: u16) -> Self {
+        let hash = xxhash_rust::xxh3::xxh3_64(text.as_bytes());
+        let slot = hash % u64::from(partitions.max(1));
+        Self(u16::try_from(slot).unwrap_or(0) + 1)
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn every_id_comes_back_from_its_key(text in "\\PC{1,32}") {
+            let id = InvocationId::new(text).unwrap();
+            let key = id.key();
+            prop_assert!(key.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b"-_=".contains(&b)));
+            prop_assert!(!key.is_built_in());
+            prop_assert_eq!(Key::parse(key.as_str()).unwrap().owner().unwrap(), Owner::Invocation(id));
+        }
+
+        #[test]
+        fn every_key_queue_comes_back_from_its_key(text in "\\PC{1,32}") {
+            let key = Key::of_key_queue(&text).unwrap();
+            prop_assert!(key.is_built_in());
+            prop_assert_eq!(key.owner().unwrap(), Owner::KeyQueue(text));
+        }
+
+        #[test]
+        fn a_token_is_refused_or_is_the_one_key_of_its_id(token in "[-_=.A-Fa-fK0-9]{0,12}") {
+            if let Ok(key) = Key::parse(&token) {
+                let again = match key.owner().unwrap() {
+                    Owner::Invocation(id) => id.key(),
+                    Owner::KeyQueue(text) => Key::of_key_queue(&text).unwrap(),
+                };
+                prop_assert_eq!(again.as_str(), token);
+            }
+        }
+
+        #[test]
+        fn runs_round_trip(start: u64, continued: u32) {
+            let run = Run { start, continued };
+            prop_assert_eq!(Run::try_from(run.to_string()).unwrap(), run);
+        }
+
+        #[test]
+        fn a_partition_is_in_range(text in ".{0,40}", partitions in 1u16..200) {
+            let partition = Partition::of(&text, partitions);
+            prop_assert!((1..=partitions).contains(&partition.0));
+        }
+    }
+
+    #[test]
+    fn keys_and_partitions_never_change() {
+        assert_eq!(
+            InvocationId::new("order 7/é").unwrap().key().as_str(),
+            "order=207=2F=C3=A9"
+        );
+        assert_eq!(Key::of_key_queue("user-1").unwrap().as_str(), "=Kuser-1");
+        let partitions: Vec<u16> = ["a", "b", "user-123", "order-7"]
+            .iter()
+            .map(|text| Partition::of(text, 8).0)
+            .collect();
+        assert_eq!(partitions, [8, 8, 2, 4]);
+    }
+
+    #[test]
+    fn bad_ids_are_refused_with_the_limit() {
+        assert_eq!(InvocationId::new(""), Err(IdError::Empty));
+        assert!(
+            InvocationId::new("x".repeat(129))
+                .unwrap_err()
+                .to_string()
+                .contains("ID_BYTES_MAX of 128")
+        );
+        assert!(Key::parse("a.b").is_err());
+        assert!(
+            Key::parse("=4b").is_err(),
+            "lower-case hex would be a second key of the same id"
+        );
+        assert!(Key::parse("=41").is_err(), "an A stands for itself");
+    }
+}

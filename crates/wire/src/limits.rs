@@ -1,0 +1,82 @@
+//! Every limit, with its unit and its reason.
+
+use std::time::Duration;
+
+/// Largest user payload (input, output, step result, signal), in bytes. A value must stay
+/// well under NATS' default `max_payload` of 1 MiB; larger data belongs in an object store.
+pub const PAYLOAD_BYTES_MAX: usize = 256 * 1024;
+
+/// Longest invocation id or partition key, in bytes before encoding. Encoded (3 bytes for one
+/// at the worst) it still fits a subject token comfortably.
+pub const ID_BYTES_MAX: usize = 128;
+
+/// Longest name of a workflow, activity, topic, queue, step or signal, in bytes.
+pub const NAME_BYTES_MAX: usize = 128;
+
+/// Committed journal entries in a value before the next turn moves them to a page, in bytes.
+/// Part of the format: two builds that page at different sizes could write the same page
+/// number with different contents, so changing it needs a new format version.
+pub const PAGE_BYTES: usize = 4 * 1024;
+
+/// Journal bytes that one turn may add before the rest goes to a further turn.
+pub const TURN_BYTES_MAX: usize = 64 * 1024;
+
+/// Effects of one turn at the most: they stand in the value until they are settled.
+pub const TURN_EFFECTS_MAX: usize = 256;
+
+/// Signals kept for an invocation that does not yet wait for them.
+pub const SIGNALS_BUFFERED_MAX: usize = 1_000;
+
+/// Invocations waiting in the queue of one partition key; further ones stay in COMMANDS.
+pub const KEY_QUEUE_MAX: usize = 1_000;
+
+/// Commands kept in a parked or paused invocation until it resumes; further ones stay in COMMANDS.
+pub const DEFERRED_MAX: usize = 1_000;
+
+/// Pending steps that a value lists for people (`waits`); the count is always exact.
+pub const WAITS_LISTED_MAX: usize = 8;
+
+/// Partitions of a queue unless configured.
+pub const PARTITIONS_DEFAULT: u16 = 8;
+
+/// Most partitions of a queue: each is a consumer on the server.
+pub const PARTITIONS_MAX: u16 = 1_024;
+
+/// Time after which an unacknowledged delivery comes again.
+pub const ACK_WAIT: Duration = Duration::from_secs(5);
+
+/// Timers up to this stay in the engine's memory, anchored by an unacknowledged command.
+pub const SHORT_TIMER_MAX: Duration = Duration::from_secs(2);
+
+/// Time that an ended invocation is kept unless configured (`R` of the rules).
+pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
+
+/// Least retention: longer than any outage or pause of a process that the rules allow for.
+pub const RETENTION_MIN: Duration = Duration::from_secs(3600);
+
+/// How long a start waits for an engine that has its workflow before it fails as `unregistered`.
+pub const UNREGISTERED_GRACE: Duration = Duration::from_secs(10);
+
+/// How long a signal or cancel for an id without a value is held before it is dead-lettered.
+pub const ABSENT_GRACE: Duration = Duration::from_secs(30);
+
+/// Deliveries of a command or task that ended with the death of its process before it is given up.
+pub const CRASHES_MAX: u32 = 10;
+
+/// De-duplication window of the streams. Short: each id costs 175 bytes of server memory.
+pub const DUPLICATE_WINDOW: Duration = Duration::from_secs(10);
+
+/// Time between two heartbeats of a member.
+pub const HEARTBEAT: Duration = Duration::from_secs(2);
+
+/// Time after which a silent member is forgotten.
+pub const MEMBER_TTL: Duration = Duration::from_secs(5);
+
+/// Answer awaited from the server for one request; then the outcome is unknown.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Oldest NATS server: schedules with cancel, time zones and rollup (ADR-51).
+pub const SERVER_VERSION_MIN: (u64, u64, u64) = (2, 14, 0);
+
+/// Version of the value format written by this build.
+pub const VALUE_FORMAT: u32 = 1;
