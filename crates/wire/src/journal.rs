@@ -10,7 +10,7 @@ use crate::{Failure, Payload, Timestamp};
 
 /// One line of a journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Entry {
     /// Decided: run a local step in the engine's process.
     Run {

@@ -204,7 +204,11 @@ pub enum Deferred {
         /// Attempt.
         attempt: u32,
         /// Result of a success.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "present"
+        )]
         value: Option<Payload>,
         /// Error of a failure.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -294,7 +298,11 @@ pub struct Value {
     /// Input.
     pub input: Payload,
     /// Output of a completed one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "present"
+    )]
     pub output: Option<Payload>,
     /// Error of one that ended otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -334,6 +342,11 @@ pub struct Value {
     pub anchors: BTreeMap<u32, Root>,
     /// The last turn.
     pub turn: LastTurn,
+}
+
+/// A field that is there and `null` is JSON null, not nothing.
+fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Payload>, D::Error> {
+    Payload::deserialize(deserializer).map(Some)
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
@@ -553,6 +566,22 @@ pub struct KeyQueueValue {
     /// The last turn's effects: commands to invocations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sends: Vec<Send>,
+}
+
+impl KeyQueueValue {
+    /// As it is stored.
+    pub fn encode(&self) -> Result<Vec<u8>, ValueError> {
+        Ok(serde_json::to_vec(self)?)
+    }
+
+    /// Read what [`KeyQueueValue::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ValueError> {
+        let value: Self = serde_json::from_slice(bytes)?;
+        match value.format {
+            found if found > VALUE_FORMAT => Err(ValueError::Newer { found }),
+            _ => Ok(value),
+        }
+    }
 }
 
 /// An invocation in a key queue.

@@ -1,0 +1,303 @@
+//! An invocation: its value, its journal, what is pending, and the program that decides.
+//!
+//! Two layers. What is pending follows from the journal alone; the program is replayed beside
+//! it and has to decide the same. So an engine can settle an invocation whose program it
+//! cannot run.
+
+mod effects;
+mod inputs;
+mod machine;
+mod pending;
+mod replay;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+    time::Duration,
+};
+
+use headwater_wire::{
+    Failure, InvocationId, Partition, Run, Status, Timestamp, Value,
+    command::{Retention, Start},
+    journal::{JournalError, Lines},
+    limits,
+    names::TimerId,
+    value::{EffectTag, JournalPart, LastTurn, Root, Signals, Value as StoredValue, ValueError},
+};
+
+use self::pending::Pending;
+use crate::program::{Decision, LocalOutcome, LogLine, Program, ProgramInfo};
+
+pub use replay::Mismatch;
+
+/// An invocation in an engine's memory.
+pub struct Invocation {
+    value: Value,
+    journal: JournalPart,
+    revision: u64,
+    /// What has neither ended nor been dropped, by step.
+    pending: BTreeMap<u32, Pending>,
+    program: Option<Box<dyn Program>>,
+    draft: Draft,
+    default_retention: Duration,
+    logs: Vec<LogLine>,
+}
+
+/// The turn that is being made.
+#[derive(Default)]
+struct Draft {
+    /// Something has to be stored.
+    dirty: bool,
+    /// Entries of this turn.
+    lines: Lines,
+    roots: Vec<Root>,
+    effects: Vec<EffectTag>,
+    /// Decided by the program, not yet in the journal.
+    undecided: VecDeque<Decision>,
+    end: Option<Result<headwater_wire::Payload, Failure>>,
+    /// Encoding an entry failed: a bug, told when the turn is prepared.
+    broken: Option<String>,
+}
+
+/// A value or journal that cannot be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The value.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// A page or the tail.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal contradicts itself.
+    #[error("the journal contradicts itself at entry {entry}: {reason}")]
+    Inconsistent {
+        /// Entry, from 1.
+        entry: usize,
+        /// How.
+        reason: String,
+    },
+}
+
+/// Where and when an invocation is created.
+#[derive(Clone, Debug)]
+pub struct Birth {
+    /// Id.
+    pub id: InvocationId,
+    /// Task queue that its start came on.
+    pub queue: String,
+    /// Partition that its start came on.
+    pub partition: Partition,
+    /// Sequence of the start in COMMANDS.
+    pub seq: u64,
+    /// When the start was stored.
+    pub at: Timestamp,
+    /// Version of the workflow that will run it.
+    pub version: String,
+    /// Retention unless the start says otherwise.
+    pub default_retention: Duration,
+}
+
+impl Invocation {
+    /// A new invocation from its start. It has no program yet: see [`Invocation::attach`].
+    #[must_use]
+    pub fn create(start: Start, birth: Birth) -> Self {
+        let Birth {
+            id,
+            queue,
+            partition,
+            seq,
+            at,
+            version,
+            default_retention,
+        } = birth;
+        let queued = start.ticket.is_some() && !start.granted;
+        let value = Value {
+            format: limits::VALUE_FORMAT,
+            id,
+            workflow: start.workflow,
+            version,
+            status: if queued {
+                Status::Queued
+            } else {
+                Status::Running
+            },
+            why: String::new(),
+            waits: Vec::new(),
+            pending: 0,
+            partition_key: start.ticket.as_ref().map(|ticket| ticket.key.clone()),
+            queue,
+            partition,
+            created_at: at,
+            updated_at: at,
+            ended_at: None,
+            input: start.input,
+            output: None,
+            error: None,
+            search: BTreeMap::new(),
+            run: Run {
+                start: seq,
+                continued: 0,
+            },
+            asker: start.asker,
+            ticket: start.ticket,
+            reply_to: start.reply_to,
+            retention: start.retention,
+            signals: Signals::default(),
+            cancel: None,
+            parked: None,
+            deferred: Vec::new(),
+            suspected_crashes: 0,
+            anchors: BTreeMap::new(),
+            turn: LastTurn::default(),
+        };
+        let draft = Draft {
+            dirty: true,
+            roots: vec![Root::Command(seq)],
+            ..Draft::default()
+        };
+        Self {
+            value,
+            journal: JournalPart::default(),
+            revision: 0,
+            pending: BTreeMap::new(),
+            program: None,
+            draft,
+            default_retention,
+            logs: Vec::new(),
+        }
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn value(&self) -> &StoredValue {
+        &self.value
+    }
+
+    /// Pages of its journal.
+    #[must_use]
+    pub fn journal(&self) -> &JournalPart {
+        &self.journal
+    }
+
+    /// What a program of this invocation may know.
+    #[must_use]
+    pub fn program_info(&self) -> Arc<ProgramInfo> {
+        Arc::new(ProgramInfo {
+            id: self.value.id.clone(),
+            run: self.value.run,
+            workflow: self.value.workflow.clone(),
+            version: self.value.version.clone(),
+            partition_key: self.value.partition_key.clone(),
+            input: self.value.input.clone(),
+        })
+    }
+
+    /// Whether it can act on commands: it has a program and is not parked or ended.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.program.is_some() && self.value.parked.is_none()
+    }
+
+    /// Whether a program is needed to act on a command.
+    #[must_use]
+    pub fn needs_program(&self) -> bool {
+        !self.value.status.is_ended() && self.program.is_none()
+    }
+
+    /// Whether a program has been attached.
+    #[must_use]
+    pub fn has_program(&self) -> bool {
+        self.program.is_some()
+    }
+
+    /// Whether the program has decided more than the last turn could hold.
+    #[must_use]
+    pub fn has_more(&self) -> bool {
+        !self.draft.undecided.is_empty() || self.draft.end.is_some()
+    }
+
+    /// Whether the draft of a new invocation can wait for its first local step: nothing but
+    /// local steps follows from the start, and all they rest on is the stored start.
+    #[must_use]
+    pub fn may_run_before_first_value(&self) -> bool {
+        self.revision == 0
+            && self.value.turn.number == 0
+            && self.is_live()
+            && !self.has_more()
+            && self.draft.effects.is_empty()
+            && !self.pending.is_empty()
+            && self.pending.values().all(Pending::is_local)
+    }
+
+    /// Let the local steps run whose anchor is in hand and that do not run yet.
+    pub fn release_locals(&mut self, in_hand: &dyn Fn(&Root) -> bool) {
+        if !self.is_live() {
+            return;
+        }
+        let Some(program) = self.program.as_mut() else {
+            return;
+        };
+        for (step, pending) in &mut self.pending {
+            let anchored = self.value.anchors.get(step).is_some_and(in_hand);
+            if anchored && let Some(attempt) = pending.release() {
+                program.release_local(*step, attempt);
+            }
+        }
+    }
+
+    /// Drive the local steps that run; ready with the outcome of one.
+    pub fn poll_local(&mut self, cx: &mut TaskContext<'_>) -> Poll<LocalOutcome> {
+        match &mut self.program {
+            Some(program) => program.poll_local(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    /// When the next timer is due that this engine may fire, given what it has in hand.
+    #[must_use]
+    pub fn next_due(&self, in_hand: &dyn Fn(&Root) -> bool) -> Option<Timestamp> {
+        if !self.is_live() {
+            return None;
+        }
+        self.pending
+            .iter()
+            .filter(|(step, pending)| self.may_fire(**step, pending, in_hand))
+            .filter_map(|(_, pending)| pending.due())
+            .min()
+    }
+
+    /// A long timer anybody may fire, since its schedule comes again; a short one only who has
+    /// its anchor.
+    fn may_fire(&self, step: u32, pending: &Pending, in_hand: &dyn Fn(&Root) -> bool) -> bool {
+        match pending.wake {
+            None => false,
+            Some(wake) if wake.scheduled => true,
+            Some(_) => self.value.anchors.get(&step).is_some_and(in_hand),
+        }
+    }
+
+    /// Whether local work or a short timer is pending: then it must not leave the cache.
+    #[must_use]
+    pub fn has_local_work(&self) -> bool {
+        self.is_live() && !self.value.anchors.is_empty()
+    }
+
+    fn timer_id(&self, step: u32, attempt: u32) -> TimerId {
+        TimerId {
+            run: self.value.run,
+            step,
+            attempt,
+        }
+    }
+
+    fn retention(&self) -> Retention {
+        self.value
+            .retention
+            .unwrap_or(Retention::Seconds(self.default_retention.as_secs().max(1)))
+    }
+}

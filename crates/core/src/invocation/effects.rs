@@ -1,0 +1,96 @@
+//! From the effects that a value names to messages.
+
+use std::time::Duration;
+
+use headwater_wire::{Command, Status, Task, names::Address, task::Reply, value::EffectTag};
+
+use super::{Invocation, pending::What};
+use crate::machine::{Effect, address};
+
+impl Invocation {
+    /// Where its own commands go.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        address(&self.value.queue, self.value.partition, &self.value.id)
+    }
+
+    pub(super) fn last_effects(&self) -> Vec<Effect> {
+        let tags = &self.value.turn.effects;
+        tags.iter().filter_map(|tag| self.effect(*tag)).collect()
+    }
+
+    /// The message of an effect; none if it is no longer needed.
+    fn effect(&self, tag: EffectTag) -> Option<Effect> {
+        if !self.is_current(tag) {
+            return None;
+        }
+        match tag {
+            EffectTag::Task(step, attempt) => self.task(step, attempt),
+            EffectTag::Schedule(step, attempt) => Some(Effect::Schedule {
+                to: self.address(),
+                timer: self.timer_id(step, attempt),
+                due: self.pending.get(&step)?.due()?,
+            }),
+            EffectTag::Unschedule(step, attempt) => Some(Effect::Unschedule {
+                to: self.address(),
+                timer: self.timer_id(step, attempt),
+            }),
+            EffectTag::Release => {
+                let ticket = self.value.ticket.clone()?;
+                let key = headwater_wire::Key::of_key_queue(&ticket.key).ok()?;
+                Some(Effect::Command {
+                    to: Address {
+                        key,
+                        ..self.address()
+                    },
+                    command: Box::new(Command::Release(ticket)),
+                })
+            }
+            EffectTag::ExpirePages(pages) => Some(Effect::ExpirePages {
+                key: self.value.id.key(),
+                pages,
+                // A page must not go before the value that counts it.
+                ttl: self.retention().ttl()? + Duration::from_secs(60),
+            }),
+        }
+    }
+
+    fn task(&self, step: u32, attempt: u32) -> Option<Effect> {
+        let What::Activity { name, topic, input } = &self.pending.get(&step)?.what else {
+            return None;
+        };
+        let task = Task {
+            invocation: self.value.id.clone(),
+            queue: self.value.queue.clone(),
+            partition: self.value.partition,
+            run: self.value.run,
+            step,
+            attempt,
+            activity: name.clone(),
+            input: input.clone(),
+            workflow: self.value.workflow.clone(),
+        };
+        Some(Effect::Task {
+            topic: topic.clone(),
+            task: Box::new(task),
+        })
+    }
+
+    /// What a client that waits is told once it has ended.
+    #[must_use]
+    pub fn reply(&self, exists: bool) -> Reply {
+        let ended = self.value.status.is_ended();
+        let status = match self.value.status {
+            status if ended => status.as_str(),
+            Status::Queued => Status::Queued.as_str(),
+            _ => "",
+        };
+        Reply {
+            invocation: self.value.id.clone(),
+            exists,
+            status: status.to_owned(),
+            output: self.value.output.clone(),
+            error: self.value.error.clone(),
+        }
+    }
+}

@@ -1,0 +1,539 @@
+//! Taking inputs: the journal gets an entry, the program is told, its decisions follow.
+
+use std::collections::BTreeSet;
+
+use headwater_wire::{
+    Code, Command, Entry, Failure, Payload, Timestamp,
+    command::{Cancel, Outcome, Signal},
+    limits,
+    names::TimerId,
+    value::{BufferedSignal, Cancelled, Deferred, EffectTag, Root, Status, TakenSignal},
+};
+
+use super::{
+    Invocation,
+    pending::{Pending, Wake, What, entry_of},
+    replay::Mismatch,
+};
+use crate::{
+    machine::root_of,
+    program::{Decision, LocalOutcome, Progress},
+};
+
+impl Invocation {
+    /// Take a command that [`place`](crate::Machine::place) says to take.
+    pub(super) fn take_command(&mut self, command: Command, seq: u64, now: Timestamp) {
+        self.add_root(root_of(&command, seq));
+        if self.value.parked.is_some() {
+            if self.program.is_none() {
+                return self.defer(command, seq, now);
+            }
+            self.unpark(now);
+        }
+        match command {
+            Command::Outcome(Outcome {
+                step,
+                attempt,
+                result,
+                ..
+            }) => self.take_outcome(step, attempt, result, now),
+            Command::TimerFired(TimerId { step, .. }) => self.wake_step(step, now),
+            Command::Signal(signal) => self.take_signal(signal, seq, now),
+            Command::Cancel(Cancel { reason, .. }) => self.take_cancel(reason, now),
+            Command::Grant(_) => {
+                self.value.status = Status::Running;
+                self.settle_program(now);
+            }
+            Command::Start(_)
+            | Command::Resume { .. }
+            | Command::Submit(_)
+            | Command::Release(_) => {}
+        }
+    }
+
+    /// Take the outcome of a local step of this process.
+    pub fn take_local(&mut self, outcome: LocalOutcome, now: Timestamp) {
+        let LocalOutcome {
+            step,
+            attempt,
+            result,
+        } = outcome;
+        if step == 0 {
+            let reason = result.err().unwrap_or_else(|| {
+                Failure::fatal(Code::NONDETERMINISM, "the workflow went on by itself")
+            });
+            let difference = Vec::new();
+            return self.park(Mismatch { reason, difference }, now);
+        }
+        let Some(anchor) = self.value.anchors.get(&step).copied() else {
+            return;
+        };
+        self.add_root(anchor);
+        self.take_outcome(step, attempt, result, now);
+    }
+
+    /// Fire the timers that are due and that this engine may fire. Answers whether any was.
+    pub fn fire_due(&mut self, now: Timestamp, in_hand: &dyn Fn(&Root) -> bool) -> bool {
+        if !self.is_live() {
+            return false;
+        }
+        let due: Vec<u32> = self
+            .pending
+            .iter()
+            .filter(|(step, pending)| {
+                pending.due().is_some_and(|due| due <= now)
+                    && self.may_fire(**step, pending, in_hand)
+            })
+            .map(|(step, _)| *step)
+            .collect();
+        for step in &due {
+            // An earlier one may have ended the invocation or dropped this one.
+            let Some(pending) = self.pending.get(step) else {
+                continue;
+            };
+            let root = match (pending.wake, self.value.anchors.get(step)) {
+                (Some(wake), _) if wake.scheduled => {
+                    Root::Timer(self.timer_id(*step, pending.timer_attempt()))
+                }
+                (_, Some(anchor)) => *anchor,
+                _ => continue,
+            };
+            self.add_root(root);
+            self.wake_step(*step, now);
+        }
+        !due.is_empty()
+    }
+
+    /// Go on with what the last turn could not hold. It rests on the same commands.
+    pub fn go_on(&mut self, now: Timestamp) {
+        if self.has_more() && self.is_live() && !self.draft.dirty {
+            self.draft.roots.clone_from(&self.value.turn.roots);
+            self.draft.dirty = true;
+            self.settle_program(now);
+        }
+    }
+
+    /// Count that the handling of a command that came again and again is begun once more.
+    /// Answers the count; it is cleared by the next turn that takes something.
+    pub fn suspect_crash(&mut self) -> u32 {
+        self.value.suspected_crashes += 1;
+        self.draft.dirty = true;
+        self.draft.roots.clone_from(&self.value.turn.roots);
+        self.value.suspected_crashes
+    }
+
+    /// Leave the program of a new invocation for a later turn.
+    pub fn postpone_program(&mut self) {
+        self.draft.dirty = true;
+    }
+
+    /// End it without its program.
+    pub fn fail(&mut self, failure: Failure, now: Timestamp) {
+        self.draft.dirty = true;
+        if self.draft.roots.is_empty() {
+            self.draft.roots.clone_from(&self.value.turn.roots);
+        }
+        self.finish(Err(failure), now);
+    }
+
+    fn add_root(&mut self, root: Root) {
+        if !self.draft.roots.contains(&root) {
+            self.draft.roots.push(root);
+        }
+        self.draft.dirty = true;
+        self.value.suspected_crashes = 0;
+    }
+
+    /// What new local work of this turn hangs on.
+    fn anchor(&self) -> Option<Root> {
+        let roots = &self.draft.roots;
+        let command = roots.iter().find(|root| matches!(root, Root::Command(_)));
+        command.or_else(|| roots.first()).copied()
+    }
+
+    /// Milliseconds since creation; never before what was recorded last.
+    pub(super) fn t(&self, now: Timestamp) -> u64 {
+        let at = now.max(self.value.updated_at);
+        u64::try_from(at.since(self.value.created_at).as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn push(&mut self, entry: &Entry) {
+        if let Err(error) = self.draft.lines.push(entry) {
+            self.draft.broken = Some(error.to_string());
+        }
+    }
+
+    fn take_outcome(
+        &mut self,
+        step: u32,
+        attempt: u32,
+        result: Result<Payload, Failure>,
+        now: Timestamp,
+    ) {
+        let t = self.t(now);
+        match result {
+            Ok(value) => {
+                let told = value.clone();
+                self.push(&Entry::Done { step, t, value });
+                self.conclude(step, Ok(told), now);
+            }
+            Err(failure) => self.attempt_failed(step, attempt, failure, now),
+        }
+    }
+
+    fn attempt_failed(&mut self, step: u32, attempt: u32, failure: Failure, now: Timestamp) {
+        let t = self.t(now);
+        let Some(pending) = self.pending.get_mut(&step) else {
+            return;
+        };
+        let wait = match failure.is_final {
+            true => None,
+            false => pending.retry.after(attempt),
+        };
+        if let Some(wait) = wait {
+            let due = now.after(wait);
+            pending.attempt = attempt + 1;
+            pending.running = false;
+            pending.error = Some(failure.message.clone());
+            let next = pending.attempt;
+            self.push(&Entry::Retry {
+                step,
+                t,
+                attempt: next,
+                due,
+                error: failure,
+            });
+            return self.set_wake(step, due, now);
+        }
+        let error = if failure.is_final || attempt == 1 {
+            failure
+        } else {
+            let message = format!("gave up after {attempt} attempts: {}", failure.message);
+            Failure {
+                message,
+                code: Code::RETRIES_EXHAUSTED,
+                ..failure
+            }
+        };
+        self.push(&Entry::Failed {
+            step,
+            t,
+            attempt,
+            error: error.clone(),
+        });
+        self.conclude(step, Err(error), now);
+    }
+
+    /// A step has its final outcome: tell the program.
+    fn conclude(&mut self, step: u32, outcome: Result<Payload, Failure>, now: Timestamp) {
+        self.pending.remove(&step);
+        self.value.anchors.remove(&step);
+        let at = self.at(self.t(now));
+        if let Some(program) = &mut self.program {
+            let progress = program.deliver(step, outcome, at);
+            self.absorb(progress, now);
+        }
+    }
+
+    /// Sleep until `due`: in memory if it is near, else by a schedule.
+    fn set_wake(&mut self, step: u32, due: Timestamp, now: Timestamp) {
+        let scheduled = due.since(now) > limits::SHORT_TIMER_MAX;
+        let anchor = self.anchor();
+        let Some(pending) = self.pending.get_mut(&step) else {
+            return;
+        };
+        pending.wake = Some(Wake { due, scheduled });
+        let attempt = pending.timer_attempt();
+        if scheduled {
+            self.value.anchors.remove(&step);
+            self.draft.effects.push(EffectTag::Schedule(step, attempt));
+        } else if let Some(anchor) = anchor {
+            self.value.anchors.insert(step, anchor);
+        }
+    }
+
+    /// A timer is due: a sleep is over, or the next attempt begins.
+    fn wake_step(&mut self, step: u32, now: Timestamp) {
+        let t = self.t(now);
+        self.push(&Entry::Fired { step, t });
+        let anchor = self.anchor();
+        let Some(pending) = self.pending.get_mut(&step) else {
+            return;
+        };
+        pending.wake = None;
+        self.value.anchors.remove(&step);
+        let attempt = pending.attempt;
+        match pending.what {
+            What::Run { .. } => {
+                if let Some(anchor) = anchor {
+                    self.value.anchors.insert(step, anchor);
+                }
+            }
+            What::Activity { .. } => self.draft.effects.push(EffectTag::Task(step, attempt)),
+            What::Timer | What::Signal { .. } => self.conclude(step, Ok(Payload::null()), now),
+        }
+    }
+
+    fn take_signal(&mut self, signal: Signal, seq: u64, now: Timestamp) {
+        let t = self.t(now);
+        let Signal { id, name, data } = signal;
+        self.value.signals.taken.push(TakenSignal {
+            id: id.clone(),
+            seq,
+            t,
+        });
+        self.value
+            .signals
+            .waiting
+            .push(BufferedSignal { id, name, data });
+        if self.is_live() {
+            self.settle_program(now);
+        }
+    }
+
+    fn take_cancel(&mut self, reason: String, now: Timestamp) {
+        self.value.cancel = Some(Cancelled {
+            reason: reason.clone(),
+            at: now,
+        });
+        let failure = cancelled(&reason);
+        if self.value.status == Status::Queued {
+            return self.finish(Err(failure), now);
+        }
+        let t = self.t(now);
+        self.push(&Entry::Cancel { t, reason });
+        self.unschedule_all();
+        self.pending.clear();
+        self.value.anchors.clear();
+        let at = self.at(t);
+        if let Some(program) = &mut self.program {
+            let progress = program.cancel(failure, at);
+            self.absorb(progress, now);
+        }
+    }
+
+    fn defer(&mut self, command: Command, seq: u64, now: Timestamp) {
+        let deferred = match command {
+            Command::Outcome(outcome) => {
+                let (value, error) = match outcome.result {
+                    Ok(value) => (Some(value), None),
+                    Err(error) => (None, Some(error)),
+                };
+                Deferred::Outcome {
+                    step: outcome.step,
+                    attempt: outcome.attempt,
+                    value,
+                    error,
+                }
+            }
+            Command::TimerFired(TimerId { step, attempt, .. }) => Deferred::Timer { step, attempt },
+            Command::Cancel(Cancel { reason, .. }) => Deferred::Cancel { reason },
+            Command::Signal(signal) => return self.take_signal(signal, seq, now),
+            _ => return,
+        };
+        self.value.deferred.push(deferred);
+    }
+
+    /// Act on what was taken meanwhile. Local work hangs on the command that resumes it.
+    fn unpark(&mut self, now: Timestamp) {
+        self.value.parked = None;
+        if let Some(anchor) = self.anchor() {
+            for (step, pending) in &self.pending {
+                let short = pending.wake.is_some_and(|wake| !wake.scheduled);
+                if pending.is_local() || short {
+                    self.value.anchors.insert(*step, anchor);
+                }
+            }
+        }
+        for deferred in std::mem::take(&mut self.value.deferred) {
+            match deferred {
+                Deferred::Outcome {
+                    step,
+                    attempt,
+                    value,
+                    error,
+                } if self.pending.contains_key(&step) => {
+                    let result = match error {
+                        Some(error) => Err(error),
+                        None => Ok(value.unwrap_or_default()),
+                    };
+                    self.take_outcome(step, attempt, result, now);
+                }
+                Deferred::Timer { step, .. } if self.pending.contains_key(&step) => {
+                    self.wake_step(step, now);
+                }
+                Deferred::Cancel { reason } if !self.value.status.is_ended() => {
+                    self.take_cancel(reason, now);
+                }
+                _ => {}
+            }
+        }
+        self.settle_program(now);
+    }
+
+    fn absorb(&mut self, progress: Progress, now: Timestamp) {
+        if let Some(reason) = progress.fault {
+            let difference = Vec::new();
+            return self.park(Mismatch { reason, difference }, now);
+        }
+        self.draft.undecided.extend(progress.decisions);
+        if progress.end.is_some() {
+            self.draft.end = progress.end;
+        }
+        self.settle_program(now);
+    }
+
+    /// Bring what the program has decided into the turn, as far as it has room, and give it
+    /// the signals that it waits for and that are there.
+    pub(super) fn settle_program(&mut self, now: Timestamp) {
+        if self.value.status == Status::Queued {
+            return;
+        }
+        while let Some(decision) = self.draft.undecided.pop_front() {
+            if self.draft_is_full() {
+                self.draft.undecided.push_front(decision);
+                return;
+            }
+            self.decide(decision, now);
+        }
+        if let Some(end) = self.draft.end.take() {
+            return self.finish(end, now);
+        }
+        // Each call comes back here through `absorb`, so one signal at a time is enough.
+        if let Some((step, signal)) = self.matching_signal()
+            && !self.draft_is_full()
+        {
+            let t = self.t(now);
+            let BufferedSignal { id, data, .. } = signal;
+            let value = data.clone();
+            self.push(&Entry::Received { step, t, id, value });
+            self.conclude(step, Ok(data), now);
+        }
+    }
+
+    pub(super) fn draft_is_full(&self) -> bool {
+        self.draft.lines.bytes() >= limits::TURN_BYTES_MAX
+            || self.draft.effects.len() >= limits::TURN_EFFECTS_MAX
+    }
+
+    fn matching_signal(&mut self) -> Option<(u32, BufferedSignal)> {
+        if self.value.signals.waiting.is_empty() || !self.is_live() {
+            return None;
+        }
+        let mut seen = BTreeSet::new();
+        for (step, pending) in &self.pending {
+            let What::Signal { name } = &pending.what else {
+                continue;
+            };
+            if !seen.insert(name.as_str()) {
+                continue;
+            }
+            let waiting = &self.value.signals.waiting;
+            if let Some(index) = waiting.iter().position(|signal| signal.name == *name) {
+                let step = *step;
+                return Some((step, self.value.signals.waiting.remove(index)));
+            }
+        }
+        None
+    }
+
+    fn decide(&mut self, decision: Decision, now: Timestamp) {
+        let (entry, retry) = entry_of(decision);
+        self.push(&entry);
+        if let Entry::Drop { step } = entry {
+            return self.drop_step(step);
+        }
+        let (Some(mut pending), Some(step)) = (Pending::of_entry(&entry), entry.step()) else {
+            return;
+        };
+        self.journal.steps = step;
+        pending.retry = retry;
+        let (due, is_activity) = (pending.due(), matches!(pending.what, What::Activity { .. }));
+        let is_local = pending.is_local();
+        self.pending.insert(step, pending);
+        if let Some(due) = due {
+            self.set_wake(step, due, now);
+        } else if is_activity {
+            self.draft.effects.push(EffectTag::Task(step, 1));
+        } else if let (true, Some(anchor)) = (is_local, self.anchor()) {
+            self.value.anchors.insert(step, anchor);
+        }
+    }
+
+    /// The outcome of a step is no longer wanted.
+    fn drop_step(&mut self, step: u32) {
+        self.value.anchors.remove(&step);
+        let Some(pending) = self.pending.remove(&step) else {
+            return;
+        };
+        let attempt = pending.timer_attempt();
+        if pending.wake.is_some_and(|wake| wake.scheduled) {
+            self.unschedule(step, attempt);
+        }
+        self.draft
+            .effects
+            .retain(|effect| *effect != EffectTag::Task(step, attempt));
+    }
+
+    /// Remove a schedule; one that this very turn would have made is simply not made.
+    fn unschedule(&mut self, step: u32, attempt: u32) {
+        let made = EffectTag::Schedule(step, attempt);
+        let effects = &mut self.draft.effects;
+        match effects.iter().position(|effect| *effect == made) {
+            Some(index) => {
+                effects.remove(index);
+            }
+            None => effects.push(EffectTag::Unschedule(step, attempt)),
+        }
+    }
+
+    fn unschedule_all(&mut self) {
+        let scheduled: Vec<(u32, u32)> = self
+            .pending
+            .iter()
+            .filter(|(_, pending)| pending.wake.is_some_and(|wake| wake.scheduled))
+            .map(|(step, pending)| (*step, pending.timer_attempt()))
+            .collect();
+        for (step, attempt) in scheduled {
+            self.unschedule(step, attempt);
+        }
+    }
+
+    fn finish(&mut self, end: Result<Payload, Failure>, now: Timestamp) {
+        self.unschedule_all();
+        self.pending.clear();
+        self.value.anchors.clear();
+        self.value.deferred.clear();
+        self.value.parked = None;
+        self.value.signals.waiting.clear();
+        self.draft.undecided.clear();
+        self.draft.end = None;
+        self.draft
+            .effects
+            .retain(|effect| !matches!(effect, EffectTag::Task(..) | EffectTag::Schedule(..)));
+        self.value.ended_at = Some(now.max(self.value.updated_at));
+        self.value.status = match &end {
+            Ok(_) => Status::Completed,
+            Err(failure) if failure.code == Code::CANCELLED && self.value.cancel.is_some() => {
+                Status::Cancelled
+            }
+            Err(_) => Status::Failed,
+        };
+        match end {
+            Ok(output) => self.value.output = Some(output),
+            Err(error) => self.value.error = Some(error),
+        }
+        if let Some(program) = &mut self.program {
+            self.logs.extend(program.take_logs());
+        }
+        self.program = None;
+        if self.value.ticket.is_some() {
+            self.draft.effects.push(EffectTag::Release);
+        }
+    }
+}
+
+/// What a cancelled invocation's waits fail with.
+pub(super) fn cancelled(reason: &str) -> Failure {
+    Failure::fatal(Code::CANCELLED, format!("cancelled: {reason}"))
+}

@@ -1,0 +1,260 @@
+//! Where a command stands, and the invocation as the engine drives it.
+
+use headwater_wire::{
+    Code, Command, Status, Timestamp,
+    command::{Outcome, Start},
+    limits,
+    names::TimerId,
+    value::{Deferred, LastTurn, Root},
+};
+
+use super::{Invocation, pending::What};
+use crate::{
+    machine::{Effect, Machine, Placement, Turn, address},
+    program::LogLine,
+};
+
+impl Machine for Invocation {
+    fn place(&self, command: &Command, seq: u64) -> Placement {
+        match command {
+            Command::Start(start) => self.place_start(start),
+            Command::Submit(_) | Command::Release(_) => Placement::Foreign(
+                "a command for the queue of a partition key, sent to an invocation",
+            ),
+            Command::Outcome(outcome) => self.place_outcome(outcome),
+            Command::TimerFired(timer) => self.place_timer(*timer),
+            Command::Signal(signal) => {
+                let signals = &self.value.signals;
+                if signals.taken.iter().any(|taken| taken.id == signal.id) {
+                    Placement::Taken
+                } else if self.value.status.is_ended() {
+                    Placement::Drop("the invocation has ended")
+                } else if self.buffer_is_full(signal.data.bytes().len()) {
+                    Placement::Wait
+                } else {
+                    self.place_in_turn()
+                }
+            }
+            Command::Cancel(_) => {
+                let deferred = |deferred: &Deferred| matches!(deferred, Deferred::Cancel { .. });
+                if self.value.cancel.is_some() || self.value.deferred.iter().any(deferred) {
+                    Placement::Taken
+                } else if self.value.status.is_ended() {
+                    Placement::Drop("the invocation has ended")
+                } else {
+                    self.place_in_turn()
+                }
+            }
+            Command::Resume { .. } => match self.value.parked {
+                Some(_) => self.place_in_turn(),
+                None if self.value.turn.roots.contains(&Root::Command(seq)) => Placement::Taken,
+                None => Placement::Drop("the invocation is not parked"),
+            },
+            Command::Grant(ticket) => match &self.value.ticket {
+                Some(own) if own == ticket && self.value.status == Status::Queued => {
+                    self.place_in_turn()
+                }
+                Some(own) if own == ticket => Placement::Taken,
+                _ => Placement::Drop("a grant for another ticket"),
+            },
+        }
+    }
+
+    fn take(&mut self, command: Command, seq: u64, now: Timestamp) {
+        self.take_command(command, seq, now);
+    }
+
+    fn has_turn(&self) -> bool {
+        self.draft.dirty
+    }
+
+    fn turn_is_full(&self) -> bool {
+        self.draft_is_full() || (self.draft.dirty && self.has_more())
+    }
+
+    fn prepare(&mut self, now: Timestamp, id: String) -> Result<Turn, String> {
+        self.make_turn(now, id)
+    }
+
+    fn committed(&mut self, revision: u64) {
+        self.revision = revision;
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn last_turn(&self) -> &LastTurn {
+        &self.value.turn
+    }
+
+    fn effects(&self) -> Vec<Effect> {
+        self.last_effects()
+    }
+
+    fn proves(&self, command: &Command, effect: &Effect) -> bool {
+        match (command, effect) {
+            (Command::Outcome(outcome), Effect::Task { task, .. }) => {
+                outcome.run == task.run
+                    && outcome.step == task.step
+                    && outcome.attempt == task.attempt
+            }
+            (Command::TimerFired(fired), Effect::Schedule { timer, .. }) => fired == timer,
+            _ => false,
+        }
+    }
+
+    fn is_anchor(&self, root: &Root) -> bool {
+        self.value.anchors.values().any(|anchor| anchor == root)
+    }
+
+    fn take_logs(&mut self) -> Vec<LogLine> {
+        let mut logs = std::mem::take(&mut self.logs);
+        if let Some(program) = &mut self.program {
+            logs.extend(program.take_logs());
+        }
+        logs
+    }
+
+    fn replies(&self) -> Vec<Effect> {
+        match &self.value.reply_to {
+            Some(inbox) if self.value.status.is_ended() => vec![Effect::Reply {
+                inbox: inbox.clone(),
+                reply: Box::new(self.reply(false)),
+            }],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Invocation {
+    /// Take it, unless the program has first to finish what it decided.
+    fn place_in_turn(&self) -> Placement {
+        let full = self.value.parked.is_some()
+            && self.program.is_none()
+            && self.value.deferred.len() >= limits::DEFERRED_MAX;
+        match full || self.has_more() {
+            true => Placement::Wait,
+            false => Placement::Take,
+        }
+    }
+
+    fn buffer_is_full(&self, more_bytes: usize) -> bool {
+        let waiting = &self.value.signals.waiting;
+        let bytes: usize = waiting.iter().map(|signal| signal.data.bytes().len()).sum();
+        waiting.len() >= limits::SIGNALS_BUFFERED_MAX
+            || (!waiting.is_empty() && bytes + more_bytes > limits::PAYLOAD_BYTES_MAX)
+    }
+
+    fn place_start(&self, start: &Start) -> Placement {
+        if start.asker != self.value.asker {
+            return self.refuse_start(start);
+        }
+        match (&start.ticket, &self.value.ticket) {
+            // The same request was queued twice: the second ticket has nobody to use it.
+            (Some(ticket), own) if own.as_ref() != Some(ticket) => {
+                Placement::Refuse(self.release_other(start).into_iter().collect())
+            }
+            _ => Placement::Taken,
+        }
+    }
+
+    /// Another asked for this id: told before the start is acknowledged.
+    fn refuse_start(&self, start: &Start) -> Placement {
+        let mut tell: Vec<Effect> = self.release_other(start).into_iter().collect();
+        if let Some(inbox) = &start.reply_to {
+            tell.push(Effect::Reply {
+                inbox: inbox.clone(),
+                reply: Box::new(self.reply(true)),
+            });
+        }
+        if let headwater_wire::command::Asker::Parent {
+            invocation,
+            run,
+            step,
+        } = &start.asker
+        {
+            let error = headwater_wire::Failure::fatal(
+                Code::EXISTS,
+                format!("the invocation id {} is taken", self.value.id),
+            );
+            tell.push(Effect::Command {
+                to: address(&self.value.queue, self.value.partition, invocation),
+                command: Box::new(Command::Outcome(Outcome {
+                    run: *run,
+                    step: *step,
+                    attempt: 1,
+                    result: Err(error),
+                    worker: String::new(),
+                })),
+            });
+        }
+        Placement::Refuse(tell)
+    }
+
+    fn release_other(&self, start: &Start) -> Option<Effect> {
+        let ticket = start.ticket.clone()?;
+        let key = headwater_wire::Key::of_key_queue(&ticket.key).ok()?;
+        // The queue of a key lives on the partition of the key, and the start came from there.
+        Some(Effect::Command {
+            to: headwater_wire::names::Address {
+                key,
+                ..self.address()
+            },
+            command: Box::new(Command::Release(ticket)),
+        })
+    }
+
+    fn place_outcome(&self, outcome: &Outcome) -> Placement {
+        let Outcome {
+            run, step, attempt, ..
+        } = outcome;
+        if *run != self.value.run {
+            return Placement::Drop("the outcome of another run");
+        }
+        let deferred = |deferred: &Deferred| matches!(deferred, Deferred::Outcome { step: s, attempt: a, .. } if s == step && a == attempt);
+        let Some(pending) = self.pending.get(step) else {
+            return self.place_ended(*step);
+        };
+        if !matches!(pending.what, What::Activity { .. }) || *attempt > pending.attempt {
+            Placement::Drop("the outcome of an attempt that was never made")
+        } else if *attempt < pending.attempt
+            || pending.wake.is_some()
+            || self.value.deferred.iter().any(deferred)
+        {
+            Placement::Taken
+        } else {
+            self.place_in_turn()
+        }
+    }
+
+    fn place_timer(&self, timer: TimerId) -> Placement {
+        let TimerId { run, step, attempt } = timer;
+        if run != self.value.run {
+            return Placement::Drop("a timer of another run");
+        }
+        let deferred = |deferred: &Deferred| matches!(deferred, Deferred::Timer { step: s, attempt: a } if *s == step && *a == attempt);
+        let Some(pending) = self.pending.get(&step) else {
+            return self.place_ended(step);
+        };
+        if attempt > pending.timer_attempt() {
+            Placement::Drop("a timer that was never set")
+        } else if attempt < pending.timer_attempt()
+            || pending.wake.is_none()
+            || self.value.deferred.iter().any(deferred)
+        {
+            Placement::Taken
+        } else {
+            self.place_in_turn()
+        }
+    }
+
+    /// A step that is not pending: over, or not known to this value.
+    fn place_ended(&self, step: u32) -> Placement {
+        if step <= self.journal.steps {
+            Placement::Taken
+        } else {
+            Placement::Drop("the outcome of a step that this invocation has not decided")
+        }
+    }
+}

@@ -1,0 +1,398 @@
+//! Loading: what is pending from the journal, then the program replayed beside it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use headwater_wire::{
+    Code, Entry, Failure, Timestamp, Value,
+    journal::Lines,
+    value::{Difference, EffectTag},
+};
+
+use super::{
+    Draft, Invocation, LoadError,
+    pending::{Pending, Wake, What, entry_of},
+};
+use crate::program::{Decision, Program, Progress};
+
+/// The program decided otherwise than the journal says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// What happened.
+    pub reason: Failure,
+    /// Field by field.
+    pub difference: Vec<Difference>,
+}
+
+impl Invocation {
+    /// Read a stored value and its pages. It has no program yet: see [`Invocation::attach`].
+    pub fn load(
+        bytes: &[u8],
+        revision: u64,
+        pages: &[impl AsRef<[u8]>],
+        default_retention: std::time::Duration,
+    ) -> Result<Self, LoadError> {
+        let (value, journal) = Value::decode(bytes)?;
+        let mut invocation = Self {
+            value,
+            journal,
+            revision,
+            pending: BTreeMap::new(),
+            program: None,
+            draft: Draft::default(),
+            default_retention,
+            logs: Vec::new(),
+        };
+        let entries = invocation.entries(pages)?;
+        invocation.restore_pending(&entries)?;
+        Ok(invocation)
+    }
+
+    /// Every entry, pages first.
+    pub fn entries(&self, pages: &[impl AsRef<[u8]>]) -> Result<Vec<Entry>, LoadError> {
+        let mut entries = Vec::new();
+        for page in pages {
+            entries.extend(Lines::from_page(page.as_ref())?.entries()?);
+        }
+        entries.extend(self.journal.tail.entries()?);
+        Ok(entries)
+    }
+
+    fn restore_pending(&mut self, entries: &[Entry]) -> Result<(), LoadError> {
+        let mut steps = 0;
+        for (index, entry) in entries.iter().enumerate() {
+            let inconsistent = |reason: String| LoadError::Inconsistent {
+                entry: index + 1,
+                reason,
+            };
+            if let (Some(pending), Some(step)) = (Pending::of_entry(entry), entry.step()) {
+                if step != steps + 1 {
+                    return Err(inconsistent(format!("step {step} follows step {steps}")));
+                }
+                steps = step;
+                self.pending.insert(step, pending);
+                continue;
+            }
+            match entry {
+                Entry::Cancel { .. } => self.pending.clear(),
+                Entry::Retry {
+                    step,
+                    attempt,
+                    due,
+                    error,
+                    ..
+                } => {
+                    let pending = self.pending.get_mut(step).ok_or_else(|| {
+                        inconsistent(format!("a retry of step {step}, which is not pending"))
+                    })?;
+                    pending.attempt = *attempt;
+                    pending.error = Some(error.message.clone());
+                    pending.wake = Some(Wake {
+                        due: *due,
+                        scheduled: true,
+                    });
+                }
+                Entry::Fired { step, .. } => match self.pending.get_mut(step) {
+                    Some(pending) if !matches!(pending.what, What::Timer) => pending.wake = None,
+                    _ => self.end_pending(*step).map_err(inconsistent)?,
+                },
+                _ => self
+                    .end_pending(entry.step().unwrap_or_default())
+                    .map_err(inconsistent)?,
+            }
+        }
+        if self.value.status.is_ended() {
+            self.pending.clear();
+        }
+        for step in self.value.anchors.keys() {
+            if let Some(Pending {
+                wake: Some(wake), ..
+            }) = self.pending.get_mut(step)
+            {
+                wake.scheduled = false;
+            }
+        }
+        let decided = entries.len() as u64;
+        if decided != self.journal.entries || steps != self.journal.steps {
+            return Err(LoadError::Inconsistent {
+                entry: entries.len(),
+                reason: format!(
+                    "the value counts {} entries and {} steps, the journal has {decided} and {steps}",
+                    self.journal.entries, self.journal.steps
+                ),
+            });
+        }
+        Ok(())
+    }
+
+    fn end_pending(&mut self, step: u32) -> Result<(), String> {
+        match self.pending.remove(&step) {
+            Some(_) => Ok(()),
+            None => Err(format!("an outcome of step {step}, which is not pending")),
+        }
+    }
+
+    /// Replay the program against the journal and keep it. A new invocation's program starts.
+    ///
+    /// On a mismatch the invocation is as before, without a program; park it.
+    pub fn attach(
+        &mut self,
+        mut program: Box<dyn Program>,
+        pages: &[impl AsRef<[u8]>],
+        now: Timestamp,
+    ) -> Result<(), Mismatch> {
+        let is_new = self.revision == 0;
+        let entries = self.entries(pages).map_err(|error| Mismatch {
+            reason: Failure::fatal(Code::DECODE, error.to_string()),
+            difference: Vec::new(),
+        })?;
+        program.set_replaying(!is_new);
+        let progress = program.start(self.value.created_at);
+        let mut replay = Replay {
+            queue: VecDeque::new(),
+            ended: None,
+        };
+        replay.absorb(progress)?;
+        let mut sleeps = BTreeSet::new();
+        for entry in &entries {
+            if entry.is_decision() {
+                let decision = replay.next_decision(entry)?;
+                let (_, retry) = entry_of(decision);
+                if let Some(pending) = entry.step().and_then(|step| self.pending.get_mut(&step)) {
+                    pending.retry = retry;
+                }
+                if let Entry::Timer { step, .. } = entry {
+                    sleeps.insert(*step);
+                }
+            } else if let Some(progress) = self.replay_input(program.as_mut(), entry, &sleeps) {
+                replay.expect_nothing_more()?;
+                replay.absorb(progress)?;
+            }
+        }
+        program.set_replaying(false);
+        if !is_new && !self.value.turn.partial {
+            replay.expect_nothing_more()?;
+        }
+        self.draft.undecided = replay.queue;
+        self.draft.end = replay.ended;
+        self.program = Some(program);
+        if is_new {
+            self.settle_program(now);
+        }
+        Ok(())
+    }
+
+    /// Give the program what the journal says it was given; none if it was not told.
+    fn replay_input(
+        &self,
+        program: &mut dyn Program,
+        entry: &Entry,
+        sleeps: &BTreeSet<u32>,
+    ) -> Option<Progress> {
+        let null = headwater_wire::Payload::null;
+        let (step, t, outcome) = match entry {
+            Entry::Done { step, t, value } => (*step, *t, Ok(value.clone())),
+            Entry::Failed { step, t, error, .. } => (*step, *t, Err(error.clone())),
+            Entry::Received { step, t, value, .. } => (*step, *t, Ok(value.clone())),
+            // The end of a wait before a retry is the engine's affair: the step goes on.
+            Entry::Fired { step, .. } if !sleeps.contains(step) => return None,
+            Entry::Fired { step, t } => (*step, *t, Ok(null())),
+            Entry::Cancel { t, reason } => {
+                return Some(program.cancel(super::inputs::cancelled(reason), self.at(*t)));
+            }
+            _ => return None,
+        };
+        Some(program.deliver(step, outcome, self.at(t)))
+    }
+
+    /// The program's clock at `t`.
+    pub(super) fn at(&self, t: u64) -> Timestamp {
+        self.value
+            .created_at
+            .after(std::time::Duration::from_millis(t))
+    }
+
+    /// Record that the invocation cannot go on by itself. Local work no longer hangs on
+    /// commands; the one that resumes it anchors it anew.
+    pub fn park(&mut self, mismatch: Mismatch, now: Timestamp) {
+        let Mismatch { reason, difference } = mismatch;
+        let same = self
+            .value
+            .parked
+            .as_ref()
+            .is_some_and(|parked| parked.reason == reason && parked.difference == difference);
+        self.program = None;
+        if same {
+            return;
+        }
+        self.value.parked = Some(headwater_wire::value::Parked {
+            reason,
+            at: now,
+            difference,
+        });
+        self.draft.undecided.clear();
+        self.draft.end = None;
+        self.draft.dirty = true;
+        self.value.anchors.clear();
+    }
+
+    /// Whether effects of this tag can still be needed.
+    pub(super) fn is_current(&self, tag: EffectTag) -> bool {
+        match tag {
+            EffectTag::Task(step, attempt) => self
+                .pending
+                .get(&step)
+                .is_some_and(|pending| pending.attempt == attempt && pending.wake.is_none()),
+            EffectTag::Schedule(step, attempt) => self.pending.get(&step).is_some_and(|pending| {
+                pending.timer_attempt() == attempt
+                    && pending.wake.is_some_and(|wake| wake.scheduled)
+            }),
+            _ => true,
+        }
+    }
+}
+
+/// What the program has decided and the journal has not yet confirmed.
+struct Replay {
+    queue: VecDeque<Decision>,
+    ended: Option<Result<headwater_wire::Payload, Failure>>,
+}
+
+impl Replay {
+    fn absorb(&mut self, progress: Progress) -> Result<(), Mismatch> {
+        if let Some(reason) = progress.fault {
+            return Err(Mismatch {
+                reason,
+                difference: Vec::new(),
+            });
+        }
+        self.queue.extend(progress.decisions);
+        self.ended = progress.end;
+        Ok(())
+    }
+
+    fn next_decision(&mut self, entry: &Entry) -> Result<Decision, Mismatch> {
+        let Some(decision) = self.queue.pop_front() else {
+            let decided = match &self.ended {
+                Some(Ok(_)) => "the workflow returned".to_owned(),
+                Some(Err(error)) => format!("the workflow failed: {error}"),
+                None => "nothing".to_owned(),
+            };
+            let field = vec![field(entry, "decision", describe(entry), decided)];
+            return Err(mismatch(field));
+        };
+        let (program, _) = entry_of(decision.clone());
+        let difference = compare(entry, &program);
+        if difference.is_empty() {
+            Ok(decision)
+        } else {
+            Err(mismatch(difference))
+        }
+    }
+
+    /// The journal goes on with something that was given: the program must have nothing left.
+    fn expect_nothing_more(&self) -> Result<(), Mismatch> {
+        if let Some(decision) = self.queue.front() {
+            let (entry, _) = entry_of(decision.clone());
+            let nothing = "nothing".to_owned();
+            let field = field(&entry, "decision", nothing, describe(&entry));
+            return Err(mismatch(vec![field]));
+        }
+        if let Some(end) = &self.ended {
+            let difference = Difference {
+                step: 0,
+                field: "end".to_owned(),
+                journal: "it goes on".to_owned(),
+                program: match end {
+                    Ok(_) => "the workflow returned".to_owned(),
+                    Err(error) => format!("the workflow failed: {error}"),
+                },
+            };
+            return Err(mismatch(vec![difference]));
+        }
+        Ok(())
+    }
+}
+
+fn mismatch(difference: Vec<Difference>) -> Mismatch {
+    let first = difference.first().map_or_else(String::new, |first| {
+        format!(
+            " at step {}: {} is {} in the journal, {} in the program",
+            first.step, first.field, first.journal, first.program
+        )
+    });
+    let message = format!(
+        "the program decides otherwise than the journal says{first}; run a build whose workflow \
+         makes the same decisions, then resume it"
+    );
+    Mismatch {
+        reason: Failure::fatal(Code::NONDETERMINISM, message),
+        difference,
+    }
+}
+
+fn field(entry: &Entry, name: &str, journal: String, program: String) -> Difference {
+    Difference {
+        step: entry.step().unwrap_or_default(),
+        field: name.to_owned(),
+        journal,
+        program,
+    }
+}
+
+fn describe(entry: &Entry) -> String {
+    match entry {
+        Entry::Run { name, .. } => format!("run {name:?}"),
+        Entry::Activity { name, topic, .. } => format!("activity {name:?} on topic {topic:?}"),
+        Entry::Timer { due, .. } => format!("timer until {due}"),
+        Entry::Signal { name, .. } => format!("signal {name:?}"),
+        Entry::Drop { step } => format!("drop of step {step}"),
+        other => other.kind().to_owned(),
+    }
+}
+
+/// The fields in which a decision differs; the length of a sleep may change.
+fn compare(journal: &Entry, program: &Entry) -> Vec<Difference> {
+    let mut difference = Vec::new();
+    let mut check = |name: &str, journal_has: String, program_has: String| {
+        if journal_has != program_has {
+            difference.push(field(journal, name, journal_has, program_has));
+        }
+    };
+    let quoted = |text: &String| format!("{text:?}");
+    let text = |payload: &headwater_wire::Payload| {
+        String::from_utf8_lossy(payload.bytes())
+            .chars()
+            .take(200)
+            .collect::<String>()
+    };
+    check("kind", journal.kind().to_owned(), program.kind().to_owned());
+    match (journal, program) {
+        (Entry::Run { name: a, .. }, Entry::Run { name: b, .. })
+        | (Entry::Signal { name: a, .. }, Entry::Signal { name: b, .. }) => {
+            check("name", quoted(a), quoted(b));
+        }
+        (
+            Entry::Activity {
+                name, topic, input, ..
+            },
+            Entry::Activity {
+                name: other_name,
+                topic: other_topic,
+                input: other_input,
+                ..
+            },
+        ) => {
+            check("name", quoted(name), quoted(other_name));
+            check("topic", quoted(topic), quoted(other_topic));
+            if input != other_input {
+                check("input", text(input), text(other_input));
+            }
+        }
+        (Entry::Timer { .. }, Entry::Timer { .. }) => {}
+        (Entry::Drop { step: a }, Entry::Drop { step: b }) => {
+            check("step", a.to_string(), b.to_string());
+        }
+        _ => check("decision", describe(journal), describe(program)),
+    }
+    difference
+}

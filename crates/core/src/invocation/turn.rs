@@ -1,0 +1,196 @@
+//! Making the turn: the new value, with what it rests on, what followed, and why it stands
+//! where it stands.
+
+use headwater_wire::{
+    Status, Timestamp,
+    command::Retention,
+    journal::Lines,
+    limits,
+    value::{EffectTag, LastTurn, Wait},
+};
+
+use super::{
+    Invocation,
+    pending::{Pending, What},
+};
+use crate::machine::Turn;
+
+impl Invocation {
+    pub(super) fn make_turn(&mut self, now: Timestamp, id: String) -> Result<Turn, String> {
+        if let Some(error) = self.draft.broken.take() {
+            return Err(error);
+        }
+        let page = self.turn_page();
+        self.journal.entries += self.draft.lines.count();
+        self.journal.tail.append(&self.draft.lines);
+        self.draft.lines = Lines::default();
+        let ended = self.value.status.is_ended();
+        let ttl = match (ended, self.retention()) {
+            (true, Retention::Seconds(_)) => self.retention().ttl(),
+            _ => None,
+        };
+        if ttl.is_some() && self.journal.pages > 0 {
+            let expire = EffectTag::ExpirePages(self.journal.pages);
+            if !self.draft.effects.contains(&expire) {
+                self.draft.effects.push(expire);
+            }
+        }
+        self.value.updated_at = now.max(self.value.updated_at);
+        self.value.turn = LastTurn {
+            number: self.value.turn.number + 1,
+            id: id.clone(),
+            roots: std::mem::take(&mut self.draft.roots),
+            effects: std::mem::take(&mut self.draft.effects),
+            partial: self.has_more() || (!ended && self.postponed()),
+        };
+        self.forget_old_signals();
+        self.describe();
+        self.draft.dirty = false;
+        let value = self
+            .value
+            .encode(&self.journal)
+            .map_err(|error| error.to_string())?;
+        Ok(Turn {
+            expected: self.revision,
+            value,
+            ttl,
+            page,
+            id,
+        })
+    }
+
+    /// The program of a new invocation has not been run yet.
+    fn postponed(&self) -> bool {
+        self.journal.entries == 0 && self.value.status == Status::Running && self.pending.is_empty()
+    }
+
+    /// Committed entries that have grown past a page move to it; a function of the stored value
+    /// alone, so that the page is the same whoever writes it.
+    fn turn_page(&mut self) -> Option<(u32, String)> {
+        if self.journal.tail.bytes() < limits::PAGE_BYTES {
+            return None;
+        }
+        self.journal.pages += 1;
+        let page = self.journal.tail.to_page();
+        self.journal.tail = Lines::default();
+        Some((self.journal.pages, page))
+    }
+
+    /// A signal that is older than the retention cannot come again.
+    fn forget_old_signals(&mut self) {
+        let taken = &mut self.value.signals.taken;
+        if taken.is_empty() {
+            return;
+        }
+        let age = self
+            .value
+            .updated_at
+            .since(self.value.created_at)
+            .as_millis();
+        let keep = self
+            .default_retention
+            .max(limits::RETENTION_MIN)
+            .as_millis();
+        let oldest = u64::try_from(age.saturating_sub(keep)).unwrap_or(u64::MAX);
+        taken.retain(|signal| signal.t >= oldest);
+    }
+
+    /// Status, waits and the sentence that says why.
+    fn describe(&mut self) {
+        self.value.pending = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
+        self.value.waits = self
+            .pending
+            .iter()
+            .take(limits::WAITS_LISTED_MAX)
+            .map(|(step, pending)| wait(*step, pending))
+            .collect();
+        if !self.value.status.is_ended() && self.value.status != Status::Queued {
+            let busy = self.pending.values().any(Pending::is_busy);
+            self.value.status = match (&self.value.parked, busy || self.pending.is_empty()) {
+                (Some(_), _) => Status::Parked,
+                (None, true) => Status::Running,
+                (None, false) => Status::Waiting,
+            };
+        }
+        self.value.why = self.why();
+    }
+
+    fn why(&self) -> String {
+        let value = &self.value;
+        let message = value.error.as_ref().map(|error| error.message.as_str());
+        match value.status {
+            Status::Queued => match &value.ticket {
+                Some(ticket) => format!(
+                    "waits for its turn among the invocations of partition key {:?}",
+                    ticket.key
+                ),
+                None => "waits for its turn".to_owned(),
+            },
+            Status::Parked => match &value.parked {
+                Some(parked) => format!("parked: {}", parked.reason.message),
+                None => "parked".to_owned(),
+            },
+            Status::Completed => "returned".to_owned(),
+            Status::Failed => format!("failed: {}", message.unwrap_or_default()),
+            Status::Cancelled | Status::Terminated => message.unwrap_or("ended").to_owned(),
+            _ => self.why_waiting(),
+        }
+    }
+
+    fn why_waiting(&self) -> String {
+        let Some((step, pending)) = self.pending.first_key_value() else {
+            return "is being advanced".to_owned();
+        };
+        let mut why = pending.why(*step);
+        if self.pending.len() > 1 {
+            why.push_str(&format!(", and for {} more", self.pending.len() - 1));
+        }
+        why
+    }
+}
+
+fn wait(step: u32, pending: &Pending) -> Wait {
+    let (kind, name, topic) = match &pending.what {
+        What::Run { name } => ("run", name.clone(), None),
+        What::Activity { name, topic, .. } => ("activity", name.clone(), Some(topic.clone())),
+        What::Timer => ("timer", String::new(), None),
+        What::Signal { name } => ("signal", name.clone(), None),
+    };
+    let retries = pending.wake.is_some() && pending.what != What::Timer;
+    Wait {
+        step,
+        kind: if retries { "retry" } else { kind }.to_owned(),
+        name,
+        topic,
+        until: pending.due(),
+        attempt: (pending.attempt > 1).then_some(pending.attempt),
+        error: pending.error.clone(),
+    }
+}
+
+impl Pending {
+    /// A step is at work, or waits for somebody to work on it.
+    fn is_busy(&self) -> bool {
+        matches!(self.what, What::Run { .. } | What::Activity { .. }) && self.wake.is_none()
+    }
+
+    fn why(&self, step: u32) -> String {
+        let mut why = match (&self.what, self.wake) {
+            (What::Timer, Some(wake)) => format!("sleeps until {} (step {step})", wake.due),
+            (What::Timer, None) => format!("sleeps (step {step})"),
+            (What::Signal { name }, _) => format!("waits for signal {name:?} (step {step})"),
+            (What::Run { name }, None) => format!("runs step {step} {name:?}"),
+            (What::Activity { name, topic, .. }, None) => format!(
+                "waits for activity {name:?} (step {step}) from a worker of topic {topic:?}"
+            ),
+            (What::Run { name } | What::Activity { name, .. }, Some(wake)) => format!(
+                "tries step {step} {name:?} again at {}, attempt {}",
+                wake.due, self.attempt
+            ),
+        };
+        if let Some(error) = &self.error {
+            why.push_str(&format!("; last error: {error}"));
+        }
+        why
+    }
+}

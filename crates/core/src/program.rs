@@ -1,0 +1,149 @@
+//! A program is what advances an invocation: an async function, a compiled graph, or a small
+//! built-in one. All produce the same decisions.
+
+use std::{
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+};
+
+use headwater_wire::{Failure, InvocationId, Payload, Run, Timestamp};
+
+use crate::Retry;
+
+/// What a program wants, numbered by its step.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// Run a local step in the engine's process.
+    Run {
+        /// Number of the step, from 1, dense.
+        step: u32,
+        /// Its name.
+        name: String,
+        /// When it fails.
+        retry: Retry,
+    },
+    /// Have a worker run an activity.
+    Activity {
+        /// Number of the step.
+        step: u32,
+        /// Activity.
+        name: String,
+        /// Topic of its workers.
+        topic: String,
+        /// Its input.
+        input: Payload,
+        /// When it fails.
+        retry: Retry,
+    },
+    /// Sleep.
+    Timer {
+        /// Number of the step.
+        step: u32,
+        /// When to wake.
+        due: Timestamp,
+    },
+    /// Wait for a signal.
+    Signal {
+        /// Number of the step.
+        step: u32,
+        /// Name of the signal.
+        name: String,
+    },
+    /// The outcome of an earlier step is no longer wanted.
+    Drop {
+        /// Number of that step.
+        step: u32,
+    },
+}
+
+/// What a program did when it was advanced.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// What it wants, in order.
+    pub decisions: Vec<Decision>,
+    /// Its end.
+    pub end: Option<Result<Payload, Failure>>,
+    /// It cannot be advanced deterministically: the invocation is parked with this.
+    pub fault: Option<Failure>,
+}
+
+/// The outcome of one attempt at a local step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LocalOutcome {
+    /// Number of the step.
+    pub step: u32,
+    /// Attempt, from 1.
+    pub attempt: u32,
+    /// Result.
+    pub result: Result<Payload, Failure>,
+}
+
+/// How loud a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// For developers.
+    Debug,
+    /// For operators.
+    Info,
+    /// Something to look at.
+    Warn,
+    /// Something is wrong.
+    Error,
+}
+
+/// A line that a program logged; told once its turn is stored, never on replay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// How loud.
+    pub level: LogLevel,
+    /// The line.
+    pub message: String,
+}
+
+/// What a program may know of its invocation.
+#[derive(Clone, Debug)]
+pub struct ProgramInfo {
+    /// Id.
+    pub id: InvocationId,
+    /// Run.
+    pub run: Run,
+    /// Workflow.
+    pub workflow: String,
+    /// Version.
+    pub version: String,
+    /// Partition key, if one was given.
+    pub partition_key: Option<String>,
+    /// Input.
+    pub input: Payload,
+}
+
+/// A running program. Deterministic: the same calls give the same answers.
+pub trait Program: Send {
+    /// Run from the beginning until it can't go on.
+    fn start(&mut self, now: Timestamp) -> Progress;
+
+    /// Give it the outcome of a step and run until it can't go on.
+    fn deliver(&mut self, step: u32, outcome: Result<Payload, Failure>, now: Timestamp)
+    -> Progress;
+
+    /// Fail everything that it waits for with `failure` and run until it can't go on.
+    fn cancel(&mut self, failure: Failure, now: Timestamp) -> Progress;
+
+    /// While replaying it logs nothing.
+    fn set_replaying(&mut self, replaying: bool);
+
+    /// Lines logged since the last call.
+    fn take_logs(&mut self) -> Vec<LogLine>;
+
+    /// Let a local step run, at the next [`Program::poll_local`].
+    fn release_local(&mut self, step: u32, attempt: u32);
+
+    /// Drive the local steps that were released; ready with the outcome of one.
+    fn poll_local(&mut self, cx: &mut TaskContext<'_>) -> Poll<LocalOutcome>;
+}
+
+/// Makes programs: a registered workflow of one version.
+pub trait Workflow: Send + Sync {
+    /// A program for one invocation, not yet started.
+    fn instantiate(&self, info: Arc<ProgramInfo>) -> Box<dyn Program>;
+}

@@ -1,0 +1,16 @@
+//! Workflows as async functions: the context that they act through, and the executor that
+//! polls them.
+//!
+//! Every await of a workflow goes through its [`Context`]. A future of the context decides
+//! something when it is first polled, in the order of polling, and is ready once the journal
+//! has an outcome for it. Outcomes are delivered one at a time, in journal order, so that
+//! `join` and `select` give the same answer on every replay.
+
+mod calls;
+mod context;
+mod executor;
+mod shared;
+
+pub use calls::{ActivityCall, RunCall, SignalWait, Sleep};
+pub use context::{Context, StepInfo};
+pub use executor::async_workflow;

@@ -1,0 +1,438 @@
+//! The futures of a context. Each decides when it is first polled and is ready once the
+//! journal has its outcome; dropped before, it decides that the outcome is no longer wanted.
+
+use std::{
+    future::{Future, IntoFuture},
+    marker::PhantomData,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    sync::Arc,
+    task::{Context as TaskContext, Poll},
+    time::Duration,
+};
+
+use headwater_wire::{Code, Failure, Payload, Timestamp, task::idempotency_key};
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    context::StepInfo,
+    shared::{Shared, State},
+};
+use crate::{
+    Error, Result, Retry,
+    error::payload_error,
+    program::{Decision, LocalOutcome},
+};
+
+/// One step: decided at the first poll, ready with its outcome.
+struct Step {
+    shared: Arc<Shared>,
+    phase: Phase,
+}
+
+enum Phase {
+    Planned(Option<Box<dyn FnOnce(u32, &State) -> Decision + Send>>),
+    Pending(u32),
+    Over,
+}
+
+impl Step {
+    fn new(
+        shared: &Arc<Shared>,
+        plan: impl FnOnce(u32, &State) -> Decision + Send + 'static,
+    ) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            phase: Phase::Planned(Some(Box::new(plan))),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Payload, Failure>> {
+        let mut state = self.shared.state();
+        let step = match &mut self.phase {
+            Phase::Planned(plan) => {
+                let Some(plan) = plan.take() else {
+                    return Poll::Pending;
+                };
+                let step = state.decide(plan);
+                self.phase = Phase::Pending(step);
+                step
+            }
+            Phase::Pending(step) => *step,
+            Phase::Over => return Poll::Pending,
+        };
+        let Some(slot) = state.slots.get_mut(&step) else {
+            return Poll::Pending;
+        };
+        match slot.outcome.take() {
+            Some(outcome) => {
+                state.slots.remove(&step);
+                self.phase = Phase::Over;
+                Poll::Ready(outcome)
+            }
+            None => {
+                slot.waker = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if let Phase::Pending(step) = self.phase {
+            self.shared.state().forget(step);
+        }
+    }
+}
+
+fn decode<T: DeserializeOwned>(what: &str, outcome: Result<Payload, Failure>) -> Result<T> {
+    let payload = outcome.map_err(Error::from_failure)?;
+    payload
+        .decode()
+        .map_err(|error| Error::from_failure(payload_error(what, error)))
+}
+
+/// A call of an activity; await it. Made by [`Context::activity`](super::Context::activity).
+#[must_use = "a call does nothing until it is awaited"]
+pub struct ActivityCall<T> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) name: String,
+    pub(super) topic: Option<String>,
+    pub(super) input: std::result::Result<Payload, headwater_wire::payload::PayloadError>,
+    pub(super) retry: Retry,
+    pub(super) output: PhantomData<fn() -> T>,
+}
+
+impl<T> ActivityCall<T> {
+    /// When it fails. Default: without limit, see [`Retry`].
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Topic of the workers to ask; by default it is named like the activity.
+    pub fn topic(mut self, topic: impl Into<String>) -> Self {
+        self.topic = Some(topic.into());
+        self
+    }
+}
+
+impl<T: DeserializeOwned> IntoFuture for ActivityCall<T> {
+    type Output = Result<T>;
+    type IntoFuture = StepFuture<T>;
+
+    fn into_future(self) -> StepFuture<T> {
+        let what = format!("activity {:?}", self.name);
+        let Self {
+            shared,
+            name,
+            topic,
+            input,
+            retry,
+            ..
+        } = self;
+        let step = match input {
+            Ok(input) => Ok(Step::new(&shared, move |step, _| Decision::Activity {
+                step,
+                topic: topic.unwrap_or_else(|| name.clone()),
+                name,
+                input,
+                retry,
+            })),
+            Err(error) => Err(Some(payload_error(&format!("input of {what}"), error))),
+        };
+        StepFuture {
+            step,
+            what,
+            output: PhantomData,
+        }
+    }
+}
+
+/// The future of an activity or a signal.
+#[must_use = "futures do nothing until they are awaited"]
+pub struct StepFuture<T> {
+    step: std::result::Result<Step, Option<Failure>>,
+    what: String,
+    output: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Future for StepFuture<T> {
+    type Output = Result<T>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<T>> {
+        let outcome = match &mut self.step {
+            Ok(step) => match step.poll(cx) {
+                Poll::Ready(outcome) => outcome,
+                Poll::Pending => return Poll::Pending,
+            },
+            Err(failure) => match failure.take() {
+                Some(failure) => Err(failure),
+                None => return Poll::Pending,
+            },
+        };
+        Poll::Ready(decode(&format!("result of {}", self.what), outcome))
+    }
+}
+
+/// A durable sleep; await it. Made by [`Context::sleep`](super::Context::sleep).
+#[must_use = "a sleep does nothing until it is awaited"]
+pub struct Sleep {
+    step: Step,
+}
+
+impl Sleep {
+    pub(super) fn new(
+        shared: &Arc<Shared>,
+        due: impl FnOnce(Timestamp) -> Timestamp + Send + 'static,
+    ) -> Self {
+        let step = Step::new(shared, move |step, state| Decision::Timer {
+            step,
+            due: due(state.now),
+        });
+        Self { step }
+    }
+}
+
+impl Future for Sleep {
+    type Output = Result<()>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<()>> {
+        self.step
+            .poll(cx)
+            .map(|outcome| outcome.map(drop).map_err(Error::from_failure))
+    }
+}
+
+/// Waiting for a signal; await it. Made by [`Context::signal`](super::Context::signal).
+#[must_use = "a wait does nothing until it is awaited"]
+pub struct SignalWait<T> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) name: String,
+    pub(super) timeout: Option<Duration>,
+    pub(super) output: PhantomData<fn() -> T>,
+}
+
+impl<T> SignalWait<T> {
+    /// Give up after this time, with an error of code `timeout`.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+impl<T: DeserializeOwned> IntoFuture for SignalWait<T> {
+    type Output = Result<T>;
+    type IntoFuture = SignalFuture<T>;
+
+    fn into_future(self) -> SignalFuture<T> {
+        let Self {
+            shared,
+            name,
+            timeout,
+            ..
+        } = self;
+        let sleep = timeout.map(|timeout| Sleep::new(&shared, move |now| now.after(timeout)));
+        let signal = name.clone();
+        SignalFuture {
+            step: Some(Step::new(&shared, move |step, _| Decision::Signal {
+                step,
+                name: signal,
+            })),
+            sleep,
+            name,
+            timeout,
+            output: PhantomData,
+        }
+    }
+}
+
+/// The future of a signal, with its timeout.
+#[must_use = "futures do nothing until they are awaited"]
+pub struct SignalFuture<T> {
+    step: Option<Step>,
+    sleep: Option<Sleep>,
+    name: String,
+    timeout: Option<Duration>,
+    output: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Future for SignalFuture<T> {
+    type Output = Result<T>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<T>> {
+        let this = &mut *self;
+        let Some(step) = &mut this.step else {
+            return Poll::Pending;
+        };
+        if let Poll::Ready(outcome) = step.poll(cx) {
+            this.sleep = None;
+            return Poll::Ready(decode(&format!("signal {:?}", this.name), outcome));
+        }
+        let Some(sleep) = &mut this.sleep else {
+            return Poll::Pending;
+        };
+        match Pin::new(sleep).poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Ready(Ok(())) => {
+                this.step = None;
+                let message = format!(
+                    "no signal {:?} within {:?}",
+                    this.name,
+                    this.timeout.unwrap_or_default()
+                );
+                let failure = Failure::new(Code::TIMEOUT, message);
+                Poll::Ready(Err(Error::from_failure(failure)))
+            }
+        }
+    }
+}
+
+/// A local step; await it. Made by [`Context::run`](super::Context::run).
+#[must_use = "a step does nothing until it is awaited"]
+pub struct RunCall<F> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) name: String,
+    pub(super) retry: Retry,
+    pub(super) work: F,
+}
+
+impl<F> RunCall<F> {
+    /// When it fails. Default: without limit, see [`Retry`].
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
+        self
+    }
+}
+
+impl<F, Fut, T, E> IntoFuture for RunCall<F>
+where
+    F: FnMut(StepInfo) -> Fut,
+    Fut: Future<Output = std::result::Result<T, E>>,
+    T: Serialize + DeserializeOwned,
+    E: Into<Error>,
+{
+    type Output = Result<T>;
+    type IntoFuture = RunFuture<F, Fut, T>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        let Self {
+            shared,
+            name,
+            retry,
+            work,
+        } = self;
+        let what = format!("step {name:?}");
+        RunFuture {
+            step: Step::new(&shared, move |step, _| Decision::Run { step, name, retry }),
+            what,
+            work,
+            running: None,
+            output: PhantomData,
+        }
+    }
+}
+
+/// The future of a local step: the user's future lives in it and is polled with it, so that it
+/// may borrow from the workflow.
+#[must_use = "futures do nothing until they are awaited"]
+pub struct RunFuture<F, Fut, T> {
+    step: Step,
+    what: String,
+    work: F,
+    running: Option<(u32, Pin<Box<Fut>>)>,
+    output: PhantomData<fn() -> T>,
+}
+
+// The user's future is boxed; nothing else is ever pinned.
+impl<F, Fut, T> Unpin for RunFuture<F, Fut, T> {}
+
+impl<F, Fut, T, E> Future for RunFuture<F, Fut, T>
+where
+    F: FnMut(StepInfo) -> Fut,
+    Fut: Future<Output = std::result::Result<T, E>>,
+    T: Serialize + DeserializeOwned,
+    E: Into<Error>,
+{
+    type Output = Result<T>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<T>> {
+        let this = &mut *self;
+        if let Poll::Ready(outcome) = this.step.poll(cx) {
+            this.running = None;
+            return Poll::Ready(decode(&format!("result of {}", this.what), outcome));
+        }
+        this.poll_work(cx);
+        Poll::Pending
+    }
+}
+
+impl<F, Fut, T, E> RunFuture<F, Fut, T>
+where
+    F: FnMut(StepInfo) -> Fut,
+    Fut: Future<Output = std::result::Result<T, E>>,
+    T: Serialize + DeserializeOwned,
+    E: Into<Error>,
+{
+    /// Begin the attempt that was released, poll the one that runs, and hand in its result.
+    fn poll_work(&mut self, cx: &mut TaskContext<'_>) {
+        let Phase::Pending(step) = self.step.phase else {
+            return;
+        };
+        if let Some(info) = self.take_release(step) {
+            self.running = None;
+            let attempt = info.attempt;
+            match guard(|| Box::pin((self.work)(info))) {
+                Ok(work) => self.running = Some((attempt, work)),
+                Err(failure) => return self.hand_in(step, attempt, Err(failure)),
+            }
+        }
+        let Some((attempt, work)) = &mut self.running else {
+            return;
+        };
+        let attempt = *attempt;
+        let result = match guard(|| work.as_mut().poll(cx)) {
+            Ok(Poll::Pending) => return,
+            Ok(Poll::Ready(Ok(value))) => Payload::encode(&value)
+                .map_err(|error| payload_error(&format!("result of {}", self.what), error)),
+            Ok(Poll::Ready(Err(error))) => Err(error.into().into_failure()),
+            Err(failure) => Err(failure),
+        };
+        self.running = None;
+        self.hand_in(step, attempt, result);
+    }
+
+    fn take_release(&self, step: u32) -> Option<StepInfo> {
+        let mut state = self.step.shared.state();
+        let slot = state.slots.get_mut(&step)?;
+        let attempt = slot.released.take()?;
+        slot.running = Some(attempt);
+        let info = &self.step.shared.info;
+        Some(StepInfo {
+            idempotency_key: idempotency_key(&info.id, info.run, step),
+            attempt,
+        })
+    }
+
+    fn hand_in(&self, step: u32, attempt: u32, result: std::result::Result<Payload, Failure>) {
+        let mut state = self.step.shared.state();
+        if let Some(slot) = state.slots.get_mut(&step) {
+            slot.running = None;
+        }
+        state.local_outcomes.push(LocalOutcome {
+            step,
+            attempt,
+            result,
+        });
+    }
+}
+
+/// Run user code; a panic becomes a failure.
+pub(super) fn guard<T>(work: impl FnOnce() -> T) -> std::result::Result<T, Failure> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let message = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "a panic without a message".to_owned());
+        Failure::new(Code::PANICKED, format!("panicked: {message}"))
+    })
+}

@@ -1,0 +1,209 @@
+//! What a workflow acts through.
+
+use std::{fmt::Display, future::Future, marker::PhantomData, sync::Arc, time::Duration};
+
+use headwater_wire::{InvocationId, Payload, Timestamp};
+use rand_core::Rng as _;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{
+    calls::{ActivityCall, RunCall, SignalWait, Sleep},
+    shared::Shared,
+};
+use crate::{
+    Error, Retry,
+    program::{LogLevel, LogLine},
+};
+
+/// What a workflow acts through: only what goes through its context is durable, and only its
+/// context's futures may be awaited outside [`Context::run`].
+#[derive(Clone)]
+pub struct Context {
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What a local step is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StepInfo {
+    /// The same for every attempt at this step: `<invocation>/<run>/<step>`. Hand it to whoever
+    /// has to recognise a repeat.
+    pub idempotency_key: String,
+    /// Attempt, from 1. An attempt that a crash cut short may come again with its number.
+    pub attempt: u32,
+}
+
+impl Context {
+    /// Id of the invocation.
+    #[must_use]
+    pub fn id(&self) -> &InvocationId {
+        &self.shared.info.id
+    }
+
+    /// Name of the workflow.
+    #[must_use]
+    pub fn workflow(&self) -> &str {
+        &self.shared.info.workflow
+    }
+
+    /// Version of the workflow.
+    #[must_use]
+    pub fn version(&self) -> &str {
+        &self.shared.info.version
+    }
+
+    /// Partition key, if one was given.
+    #[must_use]
+    pub fn partition_key(&self) -> Option<&str> {
+        self.shared.info.partition_key.as_deref()
+    }
+
+    /// Run a local step: in the engine's process, at least once, its outcome recorded once.
+    ///
+    /// The closure is called once an attempt; its future may borrow from the workflow. Errors
+    /// are tried again unless they are [`Error::fatal`].
+    pub fn run<F, Fut, T, E>(
+        &self,
+        name: impl Into<String>,
+        mut work: F,
+    ) -> RunCall<impl FnMut(StepInfo) -> Fut>
+    where
+        F: FnMut() -> Fut,
+        Fut: Future<Output = std::result::Result<T, E>>,
+        T: Serialize + DeserializeOwned,
+        E: Into<Error>,
+    {
+        self.run_with(name, move |_| work())
+    }
+
+    /// [`Context::run`] whose closure is told the idempotency key and the attempt.
+    pub fn run_with<F, Fut, T, E>(&self, name: impl Into<String>, work: F) -> RunCall<F>
+    where
+        F: FnMut(StepInfo) -> Fut,
+        Fut: Future<Output = std::result::Result<T, E>>,
+        T: Serialize + DeserializeOwned,
+        E: Into<Error>,
+    {
+        RunCall {
+            shared: Arc::clone(&self.shared),
+            name: name.into(),
+            retry: Retry::default(),
+            work,
+        }
+    }
+
+    /// Have a worker run an activity: at least once, its outcome recorded once.
+    pub fn activity<T: DeserializeOwned>(
+        &self,
+        name: impl Into<String>,
+        input: impl Serialize,
+    ) -> ActivityCall<T> {
+        ActivityCall {
+            shared: Arc::clone(&self.shared),
+            name: name.into(),
+            topic: None,
+            input: Payload::encode(&input),
+            retry: Retry::default(),
+            output: PhantomData,
+        }
+    }
+
+    /// Sleep: never wakes early, survives restarts, costs nothing meanwhile.
+    pub fn sleep(&self, duration: Duration) -> Sleep {
+        Sleep::new(&self.shared, move |now| now.after(duration))
+    }
+
+    /// Sleep until a point in time; the past means not at all.
+    pub fn sleep_until(&self, due: Timestamp) -> Sleep {
+        Sleep::new(&self.shared, move |_| due)
+    }
+
+    /// Wait for a signal of this name. One that came earlier is kept and taken now; each is
+    /// taken once.
+    pub fn signal<T: DeserializeOwned>(&self, name: impl Into<String>) -> SignalWait<T> {
+        SignalWait {
+            shared: Arc::clone(&self.shared),
+            name: name.into(),
+            timeout: None,
+            output: PhantomData,
+        }
+    }
+
+    /// Await all; results in the order of the calls.
+    pub async fn all<I>(&self, calls: I) -> Vec<<I::Item as IntoFuture>::Output>
+    where
+        I: IntoIterator,
+        I::Item: IntoFuture,
+    {
+        let calls = calls.into_iter().map(IntoFuture::into_future);
+        futures::future::join_all(calls).await
+    }
+
+    /// Await the first; the others are dropped. Answers its index and its result.
+    ///
+    /// # Panics
+    /// If there is nothing to race.
+    pub async fn race<I>(&self, calls: I) -> (usize, <I::Item as IntoFuture>::Output)
+    where
+        I: IntoIterator,
+        I::Item: IntoFuture,
+        <I::Item as IntoFuture>::IntoFuture: Unpin,
+    {
+        let calls = calls.into_iter().map(IntoFuture::into_future);
+        let (result, index, _losers) = futures::future::select_all(calls).await;
+        (index, result)
+    }
+
+    /// The time: that of the last outcome given to this workflow, the same on replay.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.state().now
+    }
+
+    /// A random number, the same on replay.
+    #[must_use]
+    pub fn random(&self) -> u64 {
+        self.shared.state().random.next_u64()
+    }
+
+    /// A random (version 4) UUID, the same on replay.
+    #[must_use]
+    pub fn uuid(&self) -> uuid::Uuid {
+        let mut bytes = [0; 16];
+        self.shared.state().random.fill_bytes(&mut bytes);
+        uuid::Builder::from_random_bytes(bytes).into_uuid()
+    }
+
+    /// Whether the past is being gone through again.
+    #[must_use]
+    pub fn is_replaying(&self) -> bool {
+        self.shared.state().replaying
+    }
+
+    /// Log for developers: once, never on replay.
+    pub fn debug(&self, message: impl Display) {
+        self.log(LogLevel::Debug, &message);
+    }
+
+    /// Log for operators: once, never on replay.
+    pub fn info(&self, message: impl Display) {
+        self.log(LogLevel::Info, &message);
+    }
+
+    /// Log something to look at: once, never on replay.
+    pub fn warn(&self, message: impl Display) {
+        self.log(LogLevel::Warn, &message);
+    }
+
+    /// Log that something is wrong: once, never on replay.
+    pub fn error(&self, message: impl Display) {
+        self.log(LogLevel::Error, &message);
+    }
+
+    fn log(&self, level: LogLevel, message: &dyn Display) {
+        let message = message.to_string();
+        let mut state = self.shared.state();
+        if !state.replaying {
+            state.logs.push(LogLine { level, message });
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! The deterministic executor: polls one async function, and nothing else wakes it.
+
+use std::{
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context as TaskContext, Poll, Wake, Waker},
+};
+
+use headwater_wire::{Code, Failure, Payload, Timestamp};
+use rand_chacha::ChaCha8Rng;
+use rand_core::SeedableRng as _;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::{calls::guard, context::Context, shared::Shared};
+use crate::{
+    Error,
+    error::payload_error,
+    program::{LocalOutcome, LogLine, Program, ProgramInfo, Progress, Workflow},
+};
+
+/// Polls of a program in one go before it is taken for one that spins.
+const POLLS_MAX: u32 = 100_000;
+
+/// A workflow from an async function of a context and an input.
+pub fn async_workflow<F, Fut, In, Out, E>(function: F) -> Arc<dyn Workflow>
+where
+    F: Fn(Context, In) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Out, E>> + Send + 'static,
+    In: DeserializeOwned + Send + 'static,
+    Out: Serialize + 'static,
+    E: Into<Error> + 'static,
+{
+    Arc::new(AsyncWorkflow {
+        function: Arc::new(function),
+        types: PhantomData::<fn(In) -> (Fut, Out, E)>,
+    })
+}
+
+struct AsyncWorkflow<F, T> {
+    function: Arc<F>,
+    types: PhantomData<T>,
+}
+
+impl<F, Fut, In, Out, E> Workflow for AsyncWorkflow<F, fn(In) -> (Fut, Out, E)>
+where
+    F: Fn(Context, In) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Out, E>> + Send + 'static,
+    In: DeserializeOwned + Send + 'static,
+    Out: Serialize + 'static,
+    E: Into<Error> + 'static,
+{
+    fn instantiate(&self, info: Arc<ProgramInfo>) -> Box<dyn Program> {
+        let function = Arc::clone(&self.function);
+        let future = move |context: Context| -> Running {
+            Box::pin(async move {
+                let info = Arc::clone(&context.shared.info);
+                let input = info.input.decode().map_err(|error| {
+                    payload_error(&format!("input of workflow {:?}", info.workflow), error)
+                })?;
+                let output = function(context, input).await;
+                let output = output.map_err(|error| error.into().into_failure())?;
+                Payload::encode(&output).map_err(|error| {
+                    payload_error(&format!("output of workflow {:?}", info.workflow), error)
+                })
+            })
+        };
+        Box::new(AsyncProgram::new(info, future))
+    }
+}
+
+type Running = Pin<Box<dyn Future<Output = Result<Payload, Failure>> + Send>>;
+
+struct AsyncProgram {
+    shared: Arc<Shared>,
+    future: Option<Running>,
+    wakes: Arc<Wakes>,
+    waker: Waker,
+}
+
+/// Wakes of the program, passed on to whoever drives its local steps.
+#[derive(Default)]
+struct Wakes {
+    woken: AtomicBool,
+    driver: Mutex<Option<Waker>>,
+}
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.woken.store(true, Ordering::Release);
+        let driver = self
+            .driver
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+}
+
+impl AsyncProgram {
+    fn new(info: Arc<ProgramInfo>, make: impl FnOnce(Context) -> Running) -> Self {
+        let seed = format!("{}/{}", info.id, info.run);
+        let hash = xxhash_rust::xxh3::xxh3_128(seed.as_bytes()).to_le_bytes();
+        let mut key = [0; 32];
+        key[..16].copy_from_slice(&hash);
+        let shared = Shared::new(info, ChaCha8Rng::from_seed(key));
+        let context = Context {
+            shared: Arc::clone(&shared),
+        };
+        let wakes = Arc::new(Wakes::default());
+        Self {
+            future: Some(make(context)),
+            shared,
+            waker: Waker::from(Arc::clone(&wakes)),
+            wakes,
+        }
+    }
+
+    /// Poll until nothing happens any more.
+    fn advance(&mut self, now: Timestamp) -> Progress {
+        self.shared.state().now = now;
+        let mut end = None;
+        for _ in 0..POLLS_MAX {
+            self.wakes.woken.store(false, Ordering::Release);
+            end = self.poll_once();
+            let spins = self.shared.state().has_local_work();
+            if end.is_some() || spins || !self.wakes.woken.load(Ordering::Acquire) {
+                break;
+            }
+        }
+        let mut state = self.shared.state();
+        let decisions = std::mem::take(&mut state.decisions);
+        let fault = (end.is_none() && !state.waits()).then(foreign_await);
+        Progress {
+            decisions,
+            end,
+            fault,
+        }
+    }
+
+    fn poll_once(&mut self) -> Option<Result<Payload, Failure>> {
+        let future = self.future.as_mut()?;
+        let mut cx = TaskContext::from_waker(&self.waker);
+        let end = match guard(|| future.as_mut().poll(&mut cx)) {
+            Ok(Poll::Pending) => return None,
+            Ok(Poll::Ready(end)) => end,
+            Err(mut failure) => {
+                failure.is_final = true;
+                Err(failure)
+            }
+        };
+        self.close();
+        Some(end)
+    }
+
+    /// Drop the future without taking that for decisions.
+    fn close(&mut self) {
+        let mut state = self.shared.state();
+        state.closed = true;
+        drop(state);
+        let future = self.future.take();
+        // A panic in a destructor of user code must not take the engine with it.
+        let _ = guard(move || drop(future));
+    }
+}
+
+impl Drop for AsyncProgram {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn foreign_await() -> Failure {
+    Failure::fatal(
+        Code::NONDETERMINISM,
+        "the workflow awaits a future that is not from its context, so nothing that the journal \
+         records can wake it; do the work in ctx.run(name, || async { … }), or use ctx.sleep, \
+         ctx.activity or ctx.signal",
+    )
+}
+
+impl Program for AsyncProgram {
+    fn start(&mut self, now: Timestamp) -> Progress {
+        self.advance(now)
+    }
+
+    fn deliver(
+        &mut self,
+        step: u32,
+        outcome: Result<Payload, Failure>,
+        now: Timestamp,
+    ) -> Progress {
+        self.shared.state().resolve(step, outcome);
+        self.advance(now)
+    }
+
+    fn cancel(&mut self, failure: Failure, now: Timestamp) -> Progress {
+        let mut state = self.shared.state();
+        let waiting: Vec<u32> = state
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.outcome.is_none())
+            .map(|(step, _)| *step)
+            .collect();
+        for step in waiting {
+            state.resolve(step, Err(failure.clone()));
+        }
+        drop(state);
+        self.advance(now)
+    }
+
+    fn set_replaying(&mut self, replaying: bool) {
+        self.shared.state().replaying = replaying;
+    }
+
+    fn take_logs(&mut self) -> Vec<LogLine> {
+        std::mem::take(&mut self.shared.state().logs)
+    }
+
+    fn release_local(&mut self, step: u32, attempt: u32) {
+        let mut state = self.shared.state();
+        if let Some(slot) = state.slots.get_mut(&step) {
+            slot.released = Some(attempt);
+            if let Some(waker) = slot.waker.take() {
+                waker.wake();
+            }
+        }
+    }
+
+    fn poll_local(&mut self, cx: &mut TaskContext<'_>) -> Poll<LocalOutcome> {
+        loop {
+            {
+                let mut state = self.shared.state();
+                if !state.local_outcomes.is_empty() {
+                    return Poll::Ready(state.local_outcomes.remove(0));
+                }
+                if !state.has_local_work() {
+                    return Poll::Pending;
+                }
+            }
+            *self
+                .wakes
+                .driver
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner) = Some(cx.waker().clone());
+            if !self.wakes.woken.swap(false, Ordering::AcqRel) {
+                return Poll::Pending;
+            }
+            let before = self.shared.state().steps;
+            if let Some(end) = self.poll_once() {
+                return Poll::Ready(out_of_turn(end));
+            }
+            if self.shared.state().steps != before {
+                return Poll::Ready(out_of_turn(Ok(Payload::null())));
+            }
+            let woken_again = self.wakes.woken.load(Ordering::Acquire);
+            if woken_again && self.shared.state().local_outcomes.is_empty() {
+                // The work yields: let the runtime breathe before the next poll.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// The program went on although nothing was delivered: it is not driven by its context alone.
+/// Told as the outcome of step 0, which no program has.
+fn out_of_turn(_: Result<Payload, Failure>) -> LocalOutcome {
+    LocalOutcome {
+        step: 0,
+        attempt: 0,
+        result: Err(foreign_await()),
+    }
+}
