@@ -97,6 +97,16 @@ impl<E: std::error::Error> From<E> for Error {
     }
 }
 
+/// The message of a panic that was caught.
+#[must_use]
+pub fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "without a message".to_owned())
+}
+
 /// Data that does not fit a type or a limit: no attempt can mend it.
 pub(crate) fn payload_error(what: &str, error: PayloadError) -> Failure {
     let mut failure = Failure::from(error);

@@ -42,10 +42,27 @@ pub struct Invocation {
     revision: u64,
     /// What has neither ended nor been dropped, by step.
     pending: BTreeMap<u32, Pending>,
-    program: Option<Box<dyn Program>>,
+    program: Option<Attached>,
     draft: Draft,
     default_retention: Duration,
     logs: Vec<LogLine>,
+}
+
+/// A program in use. User futures can be sent but not shared between threads; behind a mutex
+/// that is only ever reached exclusively, the invocation as a whole can be.
+struct Attached(std::sync::Mutex<Box<dyn Program>>);
+
+impl Attached {
+    fn new(program: Box<dyn Program>) -> Self {
+        Self(std::sync::Mutex::new(program))
+    }
+
+    fn get(&mut self) -> &mut dyn Program {
+        self.0
+            .get_mut()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .as_mut()
+    }
 }
 
 /// The turn that is being made.
@@ -209,16 +226,29 @@ impl Invocation {
         !self.value.status.is_ended() && self.program.is_none()
     }
 
-    /// Whether a program has been attached.
+    /// Whether there is a turn to be stored.
     #[must_use]
-    pub fn has_program(&self) -> bool {
-        self.program.is_some()
+    pub fn has_turn_to_store(&self) -> bool {
+        self.draft.dirty
+    }
+
+    /// Whether it was ever stored.
+    #[must_use]
+    pub fn is_stored(&self) -> bool {
+        self.revision != 0
+    }
+
+    /// Whether local steps run in this process.
+    #[must_use]
+    pub fn has_running_steps(&self) -> bool {
+        self.pending.values().any(|pending| pending.running)
     }
 
     /// Whether the program has decided more than the last turn could hold.
     #[must_use]
     pub fn has_more(&self) -> bool {
-        !self.draft.undecided.is_empty() || self.draft.end.is_some()
+        self.value.status != Status::Queued
+            && (!self.draft.undecided.is_empty() || self.draft.end.is_some())
     }
 
     /// Whether the draft of a new invocation can wait for its first local step: nothing but
@@ -231,6 +261,7 @@ impl Invocation {
             && !self.has_more()
             && self.draft.effects.is_empty()
             && !self.pending.is_empty()
+            && self.journal.steps as usize == self.pending.len()
             && self.pending.values().all(Pending::is_local)
     }
 
@@ -239,7 +270,7 @@ impl Invocation {
         if !self.is_live() {
             return;
         }
-        let Some(program) = self.program.as_mut() else {
+        let Some(program) = self.program.as_mut().map(Attached::get) else {
             return;
         };
         for (step, pending) in &mut self.pending {
@@ -253,7 +284,7 @@ impl Invocation {
     /// Drive the local steps that run; ready with the outcome of one.
     pub fn poll_local(&mut self, cx: &mut TaskContext<'_>) -> Poll<LocalOutcome> {
         match &mut self.program {
-            Some(program) => program.poll_local(cx),
+            Some(program) => program.get().poll_local(cx),
             None => Poll::Pending,
         }
     }

@@ -101,7 +101,7 @@ pub struct Turn {
 }
 
 /// Something with a value that takes commands.
-pub trait Machine: Send {
+pub trait Machine: Send + Sync {
     /// Where a command stands by the value in hand.
     fn place(&self, command: &Command, seq: u64) -> Placement;
 

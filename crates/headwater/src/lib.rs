@@ -1,1 +1,51 @@
-//! Stub.
+//! Durable execution on NATS JetStream and nothing else.
+//!
+//! A workflow is a plain async function of a [`Context`] and an input. What it awaits through
+//! its context is recorded once and in order; kill any process at any moment and it goes on.
+//!
+//! ```no_run
+//! use std::time::Duration;
+//! use headwater::prelude::*;
+//!
+//! async fn order(ctx: Context, item: String) -> Result<String> {
+//!     let price: u32 = ctx.activity("price", &item).await?;
+//!     ctx.sleep(Duration::from_secs(3600)).await?;
+//!     let receipt = ctx.run("pay", || async { Ok::<_, Error>(format!("paid {price}")) }).await?;
+//!     Ok(receipt)
+//! }
+//!
+//! async fn price(_: ActivityContext, item: String) -> Result<u32> {
+//!     Ok(item.len() as u32)
+//! }
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! Processor::connect(Config::load(None)?)
+//!     .await?
+//!     .workflow("order", order)?
+//!     .activity("price", price)?
+//!     .run()
+//!     .await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod admin;
+pub mod config;
+mod processor;
+
+pub use config::{Config, ConfigError};
+pub use headwater_client as client;
+pub use headwater_client::{Client, ClientError};
+pub use headwater_core::{Context, Error, Result, Retry, StepInfo};
+pub use headwater_engine::EngineConfig;
+pub use headwater_store as store;
+pub use headwater_wire as wire;
+pub use headwater_worker::{ActivityContext, WorkerConfig};
+pub use processor::{Processor, ProcessorError, RunningProcessor};
+
+/// What most programs need.
+pub mod prelude {
+    pub use crate::{
+        ActivityContext, Client, Config, Context, Error, Processor, Result, Retry, StepInfo,
+    };
+}

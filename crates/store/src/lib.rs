@@ -4,6 +4,7 @@
 
 pub mod conformance;
 pub mod env;
+pub mod members;
 pub mod memory;
 mod store;
 

@@ -190,7 +190,7 @@ pub trait Consumer: Send {
     /// Allow this many more deliveries to be sent here.
     fn request(&self, deliveries: usize);
 
-    /// The next delivery; waits for one.
+    /// The next delivery; waits for one. A wait that is dropped loses none.
     fn next(&mut self) -> BoxFuture<'_, Delivery>;
 }
 

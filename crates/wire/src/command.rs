@@ -82,6 +82,9 @@ pub struct Start {
     /// How long the ended invocation is kept; none: the engine's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+    /// The id was made for this start: nobody else can have used it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub new_id: bool,
 }
 
 /// How long an ended invocation is kept.
@@ -356,6 +359,7 @@ impl From<Start> for pb::Start {
                 _ => 0,
             },
             retain_forever: start.retention == Some(Retention::Forever),
+            new_id: start.new_id,
         }
     }
 }
@@ -371,6 +375,7 @@ impl TryFrom<pb::Start> for Start {
             reply_to: optional_text(start.reply_to),
             ticket: start.ticket.map(Into::into),
             granted: start.granted,
+            new_id: start.new_id,
             retention: match (start.retain_forever, start.retention_seconds) {
                 (true, _) => Some(Retention::Forever),
                 (false, 0) => None,

@@ -84,6 +84,12 @@ pub struct Namespace {
     subject_prefix: String,
 }
 
+/// Key in the journal bucket of one page of an invocation.
+#[must_use]
+pub fn page_key(key: &Key, page: u32) -> String {
+    format!("{key}.{page}")
+}
+
 /// Where a command goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
@@ -261,12 +267,6 @@ impl Namespace {
     pub fn dead_subject(&self, letter: &DeadLetter) -> String {
         let kind = letter.kind.as_str();
         format!("{}dead.{kind}.{}", self.subject_prefix, letter.of())
-    }
-
-    /// Key in the journal bucket of one page of an invocation.
-    #[must_use]
-    pub fn page_key(&self, key: &Key, page: u32) -> String {
-        format!("{key}.{page}")
     }
 
     /// Read the address out of the subject of a command.

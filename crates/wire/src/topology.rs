@@ -20,4 +20,14 @@ impl Topology {
     pub fn key(queue: &str) -> String {
         format!("topology.{}", encode_token(queue))
     }
+
+    /// As it is stored.
+    pub fn encode(&self) -> Result<Vec<u8>, serde_json::Error> {
+        serde_json::to_vec(self)
+    }
+
+    /// Read what [`Topology::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
 }

@@ -118,13 +118,10 @@ impl Invocation {
     pub fn suspect_crash(&mut self) -> u32 {
         self.value.suspected_crashes += 1;
         self.draft.dirty = true;
-        self.draft.roots.clone_from(&self.value.turn.roots);
+        if self.draft.roots.is_empty() {
+            self.draft.roots.clone_from(&self.value.turn.roots);
+        }
         self.value.suspected_crashes
-    }
-
-    /// Leave the program of a new invocation for a later turn.
-    pub fn postpone_program(&mut self) {
-        self.draft.dirty = true;
     }
 
     /// End it without its program.
@@ -229,7 +226,7 @@ impl Invocation {
         self.pending.remove(&step);
         self.value.anchors.remove(&step);
         let at = self.at(self.t(now));
-        if let Some(program) = &mut self.program {
+        if let Some(program) = self.program.as_mut().map(super::Attached::get) {
             let progress = program.deliver(step, outcome, at);
             self.absorb(progress, now);
         }
@@ -306,7 +303,7 @@ impl Invocation {
         self.pending.clear();
         self.value.anchors.clear();
         let at = self.at(t);
-        if let Some(program) = &mut self.program {
+        if let Some(program) = self.program.as_mut().map(super::Attached::get) {
             let progress = program.cancel(failure, at);
             self.absorb(progress, now);
         }
@@ -523,7 +520,7 @@ impl Invocation {
             Ok(output) => self.value.output = Some(output),
             Err(error) => self.value.error = Some(error),
         }
-        if let Some(program) = &mut self.program {
+        if let Some(program) = self.program.as_mut().map(super::Attached::get) {
             self.logs.extend(program.take_logs());
         }
         self.program = None;

@@ -110,7 +110,7 @@ impl Machine for Invocation {
 
     fn take_logs(&mut self) -> Vec<LogLine> {
         let mut logs = std::mem::take(&mut self.logs);
-        if let Some(program) = &mut self.program {
+        if let Some(program) = self.program.as_mut().map(super::Attached::get) {
             logs.extend(program.take_logs());
         }
         logs

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use headwater_wire::{
-    Code, Entry, Failure, Timestamp, Value,
+    Code, Entry, Failure, Status, Timestamp, Value,
     journal::Lines,
     value::{Difference, EffectTag},
 };
@@ -169,12 +169,13 @@ impl Invocation {
             }
         }
         program.set_replaying(false);
-        if !is_new && !self.value.turn.partial {
+        let begun = self.value.status != Status::Queued;
+        if !is_new && begun && !self.value.turn.partial {
             replay.expect_nothing_more()?;
         }
         self.draft.undecided = replay.queue;
         self.draft.end = replay.ended;
-        self.program = Some(program);
+        self.program = Some(super::Attached::new(program));
         if is_new {
             self.settle_program(now);
         }

@@ -38,6 +38,7 @@ fn start(input: &str) -> Start {
         ticket: None,
         granted: false,
         retention: None,
+        new_id: false,
     }
 }
 

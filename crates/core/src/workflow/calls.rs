@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Error, Result, Retry,
-    error::payload_error,
+    error::{panic_message, payload_error},
     program::{Decision, LocalOutcome},
 };
 
@@ -428,11 +428,7 @@ where
 /// Run user code; a panic becomes a failure.
 pub(super) fn guard<T>(work: impl FnOnce() -> T) -> std::result::Result<T, Failure> {
     catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let message = panic
-            .downcast_ref::<&str>()
-            .map(|text| (*text).to_owned())
-            .or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "a panic without a message".to_owned());
+        let message = panic_message(panic.as_ref());
         Failure::new(Code::PANICKED, format!("panicked: {message}"))
     })
 }

@@ -1,0 +1,57 @@
+//! Why a call of the client did not do what it was asked.
+
+use std::time::Duration;
+
+use headwater_store::StoreError;
+use headwater_wire::{
+    Failure, InvocationId, Status, id::IdError, names::NameError, payload::PayloadError,
+};
+
+/// Why a call of the client did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No invocation has this id.
+    #[error("no invocation has the id {0}; it was never started, or its retention is over")]
+    NotFound(InvocationId),
+    /// An invocation has this id already.
+    #[error("an invocation with the id {0} exists already; choose another id, or attach to it")]
+    Exists(InvocationId),
+    /// It has not ended in time.
+    #[error("the invocation {id} has not ended within {timeout:?}; it goes on, wait for it again")]
+    Timeout {
+        /// Which.
+        id: InvocationId,
+        /// How long was waited.
+        timeout: Duration,
+    },
+    /// It ended without an output.
+    #[error("the invocation {id} ended as {status}: {failure}")]
+    Failed {
+        /// Which.
+        id: InvocationId,
+        /// How it ended.
+        status: Status,
+        /// Why.
+        failure: Failure,
+    },
+    /// An id or partition key that cannot be one.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// A name that cannot be one.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// An input, output or signal.
+    #[error(transparent)]
+    Payload(#[from] PayloadError),
+    /// A value in EXECUTION_STATE or JOURNAL that cannot be read.
+    #[error("the state of {id} cannot be read: {reason}")]
+    Unreadable {
+        /// Whose.
+        id: String,
+        /// Why.
+        reason: String,
+    },
+    /// Storage.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,161 @@
+//! Waiting for the end of an invocation: a hint wakes, the value decides.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use headwater_store::{Bucket, Read};
+use headwater_wire::{Failure, InvocationId, Payload, Status, task::Reply};
+use serde::de::DeserializeOwned;
+use tokio::sync::oneshot;
+
+use crate::{Client, ClientError};
+
+/// Hints can be lost: the value is read this often at first, then less and less.
+const READ_FIRST: Duration = Duration::from_millis(500);
+const READ_LAST: Duration = Duration::from_secs(5);
+
+/// How an invocation ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub id: InvocationId,
+    /// `completed`, `failed`, `cancelled` or `terminated`.
+    pub status: Status,
+    /// Output of a completed one.
+    pub output: Option<Payload>,
+    /// Error of any other.
+    pub error: Option<Failure>,
+}
+
+impl Ended {
+    /// Its output; anything but `completed` is [`ClientError::Failed`].
+    pub fn output<T: DeserializeOwned>(&self) -> Result<T, ClientError> {
+        match (&self.output, &self.error) {
+            (Some(output), _) => Ok(output.decode()?),
+            (None, error) => Err(ClientError::Failed {
+                id: self.id.clone(),
+                status: self.status,
+                failure: error.clone().unwrap_or_else(|| {
+                    Failure::new(headwater_wire::Code::FAILED, "no reason was recorded")
+                }),
+            }),
+        }
+    }
+
+    fn of_reply(reply: Reply) -> Option<Self> {
+        let status: Status = reply.status.parse().ok()?;
+        status.is_ended().then_some(Self {
+            id: reply.invocation,
+            status,
+            output: reply.output,
+            error: reply.error,
+        })
+    }
+}
+
+impl Client {
+    /// Wait for the end of an invocation that exists, or whose start is under way.
+    pub async fn wait(&self, id: &InvocationId, timeout: Duration) -> Result<Ended, ClientError> {
+        if self.read_state(id, Read::Leader).await?.is_none() && !self.start_is_pending(id).await? {
+            return Err(ClientError::NotFound(id.clone()));
+        }
+        self.wait_started(id, timeout).await
+    }
+
+    /// Whether a start for this id is in COMMANDS.
+    pub(crate) async fn start_is_pending(&self, id: &InvocationId) -> Result<bool, ClientError> {
+        let to = self.inner.address(id).await?;
+        Ok(self.inner.store.first_command(&to, 0).await?.is_some())
+    }
+
+    /// Wait for the end of an invocation whose start was submitted.
+    pub(crate) async fn wait_started(
+        &self,
+        id: &InvocationId,
+        timeout: Duration,
+    ) -> Result<Ended, ClientError> {
+        let inner = &self.inner;
+        let deadline = inner.env.elapsed() + timeout;
+        let mut ended = inner.store.listen(&inner.store.ended_subject(&id.key())).await?;
+        let mut pause = READ_FIRST;
+        loop {
+            if let Some(ended) = self.read_end(id).await? {
+                return Ok(ended);
+            }
+            let left = deadline.saturating_sub(inner.env.elapsed());
+            if left.is_zero() {
+                let id = id.clone();
+                return Err(ClientError::Timeout { id, timeout });
+            }
+            tokio::select! {
+                biased;
+                hint = ended.next() => {
+                    if let Some(ended) = hint.and_then(|body| Reply::decode(&body).ok()).and_then(Ended::of_reply) {
+                        return Ok(ended);
+                    }
+                }
+                () = inner.env.sleep(pause.min(left)) => pause = (pause * 2).min(READ_LAST),
+            }
+        }
+    }
+
+    /// Wait for the reply to a start. None: it may have been lost, read the value. The flag
+    /// says that the invocation was another's.
+    pub(crate) async fn await_reply(
+        &self,
+        id: &InvocationId,
+        mut reply: oneshot::Receiver<Reply>,
+        deadline: Duration,
+    ) -> Result<Option<(Option<Ended>, bool)>, ClientError> {
+        let inner = &self.inner;
+        let mut pause = READ_FIRST;
+        let answer = loop {
+            let left = deadline.saturating_sub(inner.env.elapsed());
+            if left.is_zero() {
+                break None;
+            }
+            tokio::select! {
+                biased;
+                reply = &mut reply => {
+                    break reply.ok().map(|reply| {
+                        let exists = reply.exists;
+                        (Ended::of_reply(reply), exists)
+                    });
+                }
+                () = inner.env.sleep(pause.min(left)) => {
+                    pause = (pause * 2).min(READ_LAST);
+                    if let Some(ended) = self.read_end(id).await? {
+                        break Some((Some(ended), false));
+                    }
+                }
+            }
+        };
+        drop(reply);
+        inner.replies.forget(id);
+        Ok(answer)
+    }
+
+    async fn read_end(&self, id: &InvocationId) -> Result<Option<Ended>, ClientError> {
+        let key = id.key();
+        let record = self
+            .inner
+            .store
+            .get(Bucket::State, key.as_str(), Read::Any)
+            .await;
+        let record = match record {
+            Ok(record) => record,
+            // An outage: wait on, the deadline decides.
+            Err(_) => return Ok(None),
+        };
+        let Some(record) = record else {
+            return Ok(None);
+        };
+        let (value, _) = crate::inspect::decode(id.as_str(), &record.value)?;
+        Ok(value.status.is_ended().then_some(Ended {
+            id: value.id,
+            status: value.status,
+            output: value.output,
+            error: value.error,
+        }))
+    }
+}

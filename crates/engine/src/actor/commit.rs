@@ -1,0 +1,342 @@
+//! Storing a turn, emitting what follows, acknowledging what it rests on.
+
+use bytes::Bytes;
+use futures::{FutureExt, future::poll_fn};
+use headwater_core::{LogLevel, Turn};
+use headwater_store::{Bucket, Expect, Read, StoreError, Ttl, Verdict};
+use headwater_wire::{Status, value::Root};
+
+use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER, place::Attached};
+use crate::emit::{Backoff, emit, put_page};
+
+impl Actor {
+    /// Let a new invocation's first local steps run before its first value is written, for a
+    /// moment: most then need one write less. All they rest on is the stored start.
+    pub(super) async fn run_ahead(&mut self) {
+        let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
+            return;
+        };
+        if !invocation.may_run_before_first_value() {
+            return;
+        }
+        invocation.release_locals(&|_| true);
+        let mut next = poll_fn(|cx| invocation.poll_local(cx));
+        let outcome = match (&mut next).now_or_never() {
+            Some(outcome) => Some(outcome),
+            None => tokio::select! {
+                biased;
+                outcome = &mut next => Some(outcome),
+                () = self.shared.env.sleep(self.shared.config.first_value_delay) => None,
+            },
+        };
+        if let Some(outcome) = outcome {
+            self.shared.metrics.local_steps.inc();
+            invocation.take_local(outcome, self.shared.env.now());
+        }
+    }
+
+    /// Store the turn that has been made and emit what follows. False if there was none.
+    pub(super) async fn commit(&mut self) -> Result<bool, Lost> {
+        if !self.loaded.as_ref().is_some_and(|l| l.machine().has_turn()) {
+            return Ok(false);
+        }
+        self.settle().await;
+        let (now, id) = (self.shared.env.now(), self.shared.turn_id());
+        let Some(loaded) = &mut self.loaded else {
+            return Ok(false);
+        };
+        let turn = match loaded.machine_mut().prepare(now, id) {
+            Ok(turn) => turn,
+            Err(error) => {
+                tracing::error!(key = %self.address.key, error, "the turn cannot be encoded; this is a bug");
+                let error = StoreError::Refused(error);
+                Backoff::new("encoding a turn").wait(&self.shared.env, &error).await;
+                return Err(Lost);
+            }
+        };
+        let revision = self.swap(turn).await?;
+        if let Some(loaded) = &mut self.loaded {
+            loaded.machine_mut().committed(revision);
+        }
+        self.after_commit().await;
+        Ok(true)
+    }
+
+    /// Compare and swap, until the answer is known.
+    async fn swap(&mut self, turn: Turn) -> Result<u64, Lost> {
+        let shared = &self.shared;
+        let key = &self.address.key;
+        let mut backoff = Backoff::new("storing a turn");
+        if let Some((number, page)) = turn.page {
+            let page = Bytes::from(page);
+            while let Err(error) =
+                put_page(&shared.store, key, number, page.clone(), Ttl::Never).await
+            {
+                backoff.wait(&shared.env, &error).await;
+            }
+        }
+        let ttl = turn.ttl.map_or(Ttl::Never, Ttl::After);
+        let value = Bytes::from(turn.value);
+        let expect = Expect::Revision(turn.expected);
+        let mut unknown = false;
+        loop {
+            let asked = shared.env.elapsed();
+            let put = shared
+                .store
+                .put(Bucket::State, key.as_str(), value.clone(), expect, ttl);
+            let error = match put.await {
+                Ok(revision) => {
+                    self.fresh_at = asked;
+                    return Ok(revision);
+                }
+                // The same write may have landed before: then the value is the one written here.
+                Err(StoreError::Conflict) if unknown => {
+                    let revision = self.find_own(&value).await.ok_or(Lost)?;
+                    self.fresh_at = asked;
+                    return Ok(revision);
+                }
+                Err(StoreError::Conflict) => return Err(Lost),
+                Err(error) => error,
+            };
+            if let StoreError::Unknown(_) = error {
+                unknown = true;
+                shared.metrics.swaps_unknown.inc();
+            }
+            backoff.wait(&shared.env, &error).await;
+        }
+    }
+
+    /// The revision of the value, if it is byte for byte the one that was written here. It
+    /// bears the id of the turn, so nobody else can have written it.
+    async fn find_own(&self, value: &Bytes) -> Option<u64> {
+        let mut backoff = Backoff::new("reading a value");
+        let key = self.address.key.as_str();
+        loop {
+            match self.shared.store.get(Bucket::State, key, Read::Leader).await {
+                Ok(record) => {
+                    return record
+                        .filter(|record| record.value == *value)
+                        .map(|record| record.revision);
+                }
+                Err(error) => backoff.wait(&self.shared.env, &error).await,
+            }
+        }
+    }
+
+    async fn after_commit(&mut self) {
+        let now = self.shared.env.now();
+        self.shared.metrics.turns.inc();
+        for delivered in &mut self.held {
+            if delivered.room.take().is_some() {
+                let waited = now.since(delivered.delivery.stored_at);
+                self.shared.metrics.turn_seconds.observe(waited.as_secs_f64());
+            }
+        }
+        let Some(loaded) = &mut self.loaded else {
+            return;
+        };
+        let machine = loaded.machine_mut();
+        let held = &self.held;
+        let fired = |root: &&Root| {
+            matches!(root, Root::Timer(_)) && !held.iter().any(|d| d.root == **root)
+        };
+        self.fired.extend(machine.last_turn().roots.iter().filter(fired));
+        self.fired
+            .retain(|root| machine.is_anchor(root) || machine.last_turn().roots.contains(root));
+        self.settled = false;
+        self.cold = false;
+        self.tell_logs();
+        self.settle().await;
+        self.tell_end().await;
+    }
+
+    fn tell_logs(&mut self) {
+        let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
+            return;
+        };
+        for line in headwater_core::Machine::take_logs(invocation.as_mut()) {
+            let (id, workflow) = (&invocation.value().id, &invocation.value().workflow);
+            let message = line.message;
+            match line.level {
+                LogLevel::Debug => tracing::debug!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}"),
+                LogLevel::Info => tracing::info!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}"),
+                LogLevel::Warn => tracing::warn!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}"),
+                LogLevel::Error => tracing::error!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}"),
+            }
+        }
+    }
+
+    /// Tell whoever waits that it has ended. Hints: the value is the truth.
+    async fn tell_end(&mut self) {
+        let Some(Loaded::Invocation(invocation)) = &self.loaded else {
+            return;
+        };
+        let value = invocation.value();
+        if !value.status.is_ended() {
+            return;
+        }
+        self.shared.metrics.ended.inc();
+        match value.status {
+            Status::Completed => tracing::info!("Execution completed successfully: {}", value.id),
+            status => tracing::warn!(%status, why = value.why, "Execution ended: {}", value.id),
+        }
+        let reply = invocation.reply(false).encode();
+        let store = &self.shared.store;
+        if let Some(inbox) = &value.reply_to {
+            store.hint(inbox, reply.clone()).await;
+        }
+        store.hint(&store.ended_subject(&self.address.key), reply).await;
+    }
+
+    /// See that the effects of the last turn are acknowledged.
+    pub(super) async fn settle(&mut self) {
+        let Some(loaded) = &self.loaded else {
+            return;
+        };
+        let machine = loaded.machine();
+        if self.settled {
+            return;
+        }
+        let mut effects = machine.effects();
+        effects.retain(|effect| {
+            let proves = |d: &super::Delivered| machine.proves(&d.command, effect);
+            !self.queue.iter().any(proves) && !self.held.iter().any(proves)
+        });
+        if !effects.is_empty() && !(self.cold && self.roots_are_gone().await) {
+            let tasks = effects
+                .iter()
+                .filter(|effect| matches!(effect, headwater_core::Effect::Task { .. }))
+                .count();
+            self.shared.metrics.tasks.inc_by(tasks as u64);
+            emit(&self.shared.store, &self.shared.env, effects).await;
+        }
+        self.settled = true;
+    }
+
+    /// Whether every command that the last turn rests on has been acknowledged, which nobody
+    /// does before its effects are: asked after the value was read through the leader.
+    async fn roots_are_gone(&self) -> bool {
+        let Some(loaded) = &self.loaded else {
+            return false;
+        };
+        let mut seqs = Vec::new();
+        for root in &loaded.machine().last_turn().roots {
+            match root {
+                Root::Command(seq) => seqs.push(*seq),
+                Root::Timer(_) => return false,
+            }
+        }
+        let in_hand = |seq: &u64| {
+            let is = |d: &super::Delivered| d.delivery.seq == *seq;
+            self.queue.iter().any(is) || self.held.iter().any(is)
+        };
+        if seqs.is_empty() || seqs.iter().any(in_hand) {
+            return false;
+        }
+        matches!(self.shared.store.any_in_commands(&seqs).await, Ok(false))
+    }
+
+    /// A command in hand that is a root of the last turn waits for its effects.
+    pub(super) async fn settle_roots(&mut self) {
+        let Some(loaded) = &self.loaded else {
+            return;
+        };
+        let roots = &loaded.machine().last_turn().roots;
+        if !self.settled && self.held.iter().any(|d| roots.contains(&d.root)) {
+            self.settle().await;
+        }
+    }
+
+    /// Acknowledge what was taken, anchors nothing, and whose effects are settled if it is a
+    /// root of the last turn. There is no other path to an acknowledgement of a taken command.
+    pub(super) async fn release_held(&mut self) {
+        let Some(loaded) = &self.loaded else {
+            return;
+        };
+        let machine = loaded.machine();
+        if machine.has_turn() {
+            return;
+        }
+        let mut kept = Vec::new();
+        for delivered in std::mem::take(&mut self.held) {
+            let unsettled =
+                !self.settled && machine.last_turn().roots.contains(&delivered.root);
+            if unsettled || machine.is_anchor(&delivered.root) {
+                kept.push(delivered);
+            } else {
+                self.shared
+                    .store
+                    .answer(&delivered.delivery.token, Verdict::Ack)
+                    .await;
+            }
+        }
+        self.held = kept;
+    }
+
+    /// Let the local steps run that hang on what is in hand.
+    pub(super) async fn start_locals(&mut self) -> Result<(), Lost> {
+        let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
+            return Ok(());
+        };
+        let anchored = |d: &&super::Delivered| {
+            headwater_core::Machine::is_anchor(invocation.as_ref(), &d.root)
+        };
+        let anchor = self.held.iter().find(anchored);
+        let partial = invocation.value().turn.partial && invocation.is_stored();
+        if invocation.needs_program()
+            && invocation.value().parked.is_none()
+            && (anchor.is_some() || partial)
+        {
+            let redelivered = anchor.or(self.held.first()).map_or(0, |d| d.delivery.deliveries);
+            return self.revive(redelivered).await;
+        }
+        let (held, fired) = (&self.held, &self.fired);
+        invocation.release_locals(&|root| Self::in_hand(held, fired, root));
+        Ok(())
+    }
+
+    /// Replay the program, since work of it hangs on a command that came again.
+    async fn revive(&mut self, deliveries: u64) -> Result<(), Lost> {
+        if self.cold && deliveries > SUSPECT_AFTER && self.suspect().await? {
+            return Ok(());
+        }
+        if let Attached::NotHere = self.attach().await {
+            for delivered in std::mem::take(&mut self.held) {
+                self.give_back(delivered).await;
+            }
+            self.loaded = None;
+            return Ok(());
+        }
+        let (held, fired) = (&self.held, &self.fired);
+        if let Some(Loaded::Invocation(invocation)) = &mut self.loaded
+            && !invocation.has_turn_to_store()
+        {
+            invocation.release_locals(&|root| Self::in_hand(held, fired, root));
+        }
+        Ok(())
+    }
+
+    /// Whether the program goes on with what the last turn could not hold, or something else
+    /// has to be stored.
+    pub(super) fn go_on(&mut self) -> bool {
+        let now = self.shared.env.now();
+        match &mut self.loaded {
+            Some(Loaded::Invocation(invocation)) => {
+                invocation.go_on(now);
+                invocation.has_turn_to_store()
+            }
+            _ => false,
+        }
+    }
+
+    /// Fire the timers that are due.
+    pub(super) fn fire_timers(&mut self) {
+        let now = self.shared.env.now();
+        let (held, fired) = (&self.held, &self.fired);
+        if let Some(Loaded::Invocation(invocation)) = &mut self.loaded
+            && !invocation.has_more()
+        {
+            invocation.fire_due(now, &|root| Self::in_hand(held, fired, root));
+        }
+    }
+}

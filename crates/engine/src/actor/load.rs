@@ -1,0 +1,329 @@
+//! Getting the machine: a brand-new start needs no read, everything else reads the value
+//! through the leader.
+
+use std::time::Duration;
+
+use headwater_core::{Invocation, KeyQueue, invocation::Birth};
+use headwater_store::{Bucket, Read, StoreError, Verdict};
+use headwater_wire::{Code, Command, Failure, command::Start, id::Owner};
+
+use super::{Actor, Loaded};
+use crate::{emit::Backoff, registry::Found, router::Delivered};
+
+/// How long a command is given back for when it cannot be dealt with here and now.
+const GIVE_BACK: Duration = Duration::from_millis(500);
+
+/// Deliveries of a command after which its handling is suspected to kill its process.
+pub(super) const SUSPECT_AFTER: u64 = 3;
+
+impl Actor {
+    /// Load or create the machine. False if there is none and nothing in hand can create it.
+    pub(super) async fn load(&mut self) -> bool {
+        if self.queue.is_empty() {
+            return false;
+        }
+        if !self.must_read && self.is_invocation() && self.queue.iter().any(is_new_start) {
+            return self.create().await;
+        }
+        let mut backoff = Backoff::new("reading a value");
+        loop {
+            match self.read().await {
+                Ok(true) => return true,
+                Ok(false) => return self.create().await,
+                Err(ReadError::Store(error)) => {
+                    if self.shared.is_stopping() {
+                        return false;
+                    }
+                    backoff.wait(&self.shared.env, &error).await;
+                }
+                Err(ReadError::Unreadable(reason)) => {
+                    self.give_back_unreadable(&reason).await;
+                    return false;
+                }
+            }
+        }
+    }
+
+    fn is_invocation(&self) -> bool {
+        !self.address.key.is_built_in()
+    }
+
+    /// Read the value through the leader. False if there is none.
+    async fn read(&mut self) -> Result<bool, ReadError> {
+        let asked = self.shared.env.elapsed();
+        let key = self.address.key.clone();
+        let store = &self.shared.store;
+        let record = store
+            .get(Bucket::State, key.as_str(), Read::Leader)
+            .await
+            .map_err(ReadError::Store)?;
+        self.fresh_at = asked;
+        self.must_read = false;
+        let Some(record) = record else {
+            return Ok(false);
+        };
+        let retention = self.shared.config.retention;
+        if key.is_built_in() {
+            let queue = KeyQueue::load(&record.value, record.revision, retention)
+                .map_err(|error| ReadError::Unreadable(error.to_string()))?;
+            self.loaded = Some(Loaded::KeyQueue(Box::new(queue)));
+        } else {
+            let pages = page_count(&record.value)?;
+            self.pages = match pages {
+                0 => Vec::new(),
+                pages => store.pages(&key, pages).await.map_err(ReadError::Store)?,
+            };
+            let invocation =
+                Invocation::load(&record.value, record.revision, &self.pages, retention)
+                    .map_err(|error| ReadError::Unreadable(error.to_string()))?;
+            self.loaded = Some(Loaded::Invocation(Box::new(invocation)));
+        }
+        self.settled = false;
+        self.cold = true;
+        Ok(true)
+    }
+
+    /// Look whether the value in hand is the current one. False: it is not, or cannot be told.
+    pub(super) async fn refresh(&mut self) -> bool {
+        let Some(loaded) = &self.loaded else {
+            return false;
+        };
+        let revision = loaded.machine().revision();
+        let asked = self.shared.env.elapsed();
+        let mut backoff = Backoff::new("reading a value");
+        let key = self.address.key.as_str();
+        loop {
+            match self.shared.store.get(Bucket::State, key, Read::Leader).await {
+                Ok(record) => {
+                    self.fresh_at = asked;
+                    return record.map_or(0, |record| record.revision) == revision;
+                }
+                Err(error) => backoff.wait(&self.shared.env, &error).await,
+            }
+        }
+    }
+
+    /// There is no value. Only a start or a submission creates one.
+    async fn create(&mut self) -> bool {
+        let creates = |delivered: &Delivered| {
+            matches!(delivered.command, Command::Start(_) | Command::Submit(_))
+        };
+        let Some(index) = self.queue.iter().position(creates) else {
+            self.answer_absent().await;
+            return false;
+        };
+        match self.address.key.owner() {
+            Ok(Owner::KeyQueue(partition_key)) => {
+                let address = &self.address;
+                let retention = self.shared.config.retention;
+                let queue = KeyQueue::create(
+                    &partition_key,
+                    &address.queue,
+                    address.partition,
+                    retention,
+                );
+                self.loaded = Some(Loaded::KeyQueue(Box::new(queue)));
+                self.settled = true;
+                self.cold = false;
+                true
+            }
+            Ok(Owner::Invocation(id)) => {
+                let Some(delivered) = self.queue.remove(index) else {
+                    return false;
+                };
+                match &delivered.command {
+                    Command::Start(start) => {
+                        let start = start.clone();
+                        self.begin(id, start, delivered).await
+                    }
+                    _ => {
+                        let reason = "a submission for the queue of a partition key, sent to an invocation";
+                        self.shared
+                            .give_up(&delivered.delivery, reason.to_owned())
+                            .await;
+                        false
+                    }
+                }
+            }
+            Err(error) => {
+                while let Some(delivered) = self.queue.pop_front() {
+                    self.shared
+                        .give_up(&delivered.delivery, error.to_string())
+                        .await;
+                }
+                false
+            }
+        }
+    }
+
+    /// Create the invocation in memory, if its workflow can be run here.
+    async fn begin(
+        &mut self,
+        id: headwater_wire::InvocationId,
+        start: Start,
+        delivered: Delivered,
+    ) -> bool {
+        let queued = start.ticket.is_some() && !start.granted;
+        let found = self
+            .shared
+            .registry
+            .find(&start.workflow, start.version.as_deref());
+        let (version, workflow) = match found {
+            Found::Here(version, workflow) => (version, Some(workflow.clone())),
+            _ if self.may_yet_be_run(&start, &delivered) => {
+                self.give_back(delivered).await;
+                while let Some(other) = self.queue.pop_front() {
+                    self.give_back(other).await;
+                }
+                return false;
+            }
+            _ => (start.version.clone().unwrap_or_default(), None),
+        };
+        let failure = workflow.is_none().then(|| unregistered(&start, &self.address.queue));
+        let birth = Birth {
+            id,
+            queue: self.address.queue.clone(),
+            partition: self.address.partition,
+            seq: delivered.delivery.seq,
+            at: delivered.delivery.stored_at,
+            version,
+            default_retention: self.shared.config.retention,
+        };
+        let now = self.shared.env.now();
+        let mut invocation = Box::new(Invocation::create(start, birth));
+        let suspected = delivered.delivery.deliveries > SUSPECT_AFTER;
+        match (failure, workflow) {
+            (Some(failure), _) => invocation.fail(failure, now),
+            _ if queued => {}
+            // Its handling may have killed engines: store that it is begun before it is.
+            _ if suspected => {
+                invocation.suspect_crash();
+            }
+            (None, Some(workflow)) => {
+                let program = workflow.instantiate(invocation.program_info());
+                if let Err(mismatch) = invocation.attach(program, &[] as &[&[u8]], now) {
+                    invocation.park(mismatch, now);
+                }
+            }
+            (None, None) => {}
+        }
+        tracing::info!(
+            invocation_id = %invocation.value().id,
+            workflow = %invocation.value().workflow,
+            "Processing command"
+        );
+        self.held.push(delivered);
+        self.loaded = Some(Loaded::Invocation(invocation));
+        self.settled = true;
+        self.cold = false;
+        true
+    }
+
+    /// Whether another engine has the workflow, or one may come within the grace.
+    fn may_yet_be_run(&self, start: &Start, delivered: &Delivered) -> bool {
+        let elsewhere = self.shared.members.borrow().values().any(|member| {
+            member.queue == self.address.queue
+                && member.id != self.shared.id
+                && member
+                    .workflows
+                    .get(&start.workflow)
+                    .is_some_and(|versions| {
+                        start.version.is_none()
+                            || start.version.as_ref().is_some_and(|v| versions.contains(v))
+                    })
+        });
+        let known_here = !matches!(
+            self.shared.registry.find(&start.workflow, None),
+            Found::NoWorkflow
+        );
+        let waited = self
+            .shared
+            .env
+            .now()
+            .since(delivered.delivery.stored_at);
+        elsewhere || known_here || waited < self.shared.config.unregistered_grace
+    }
+
+    /// No value, and nothing in hand that creates one.
+    async fn answer_absent(&mut self) {
+        while let Some(delivered) = self.queue.pop_front() {
+            // Drop only by a read that was made after the command came.
+            if self.fresh_at < delivered.received {
+                self.answer(&delivered, Verdict::Nak(Duration::ZERO)).await;
+                continue;
+            }
+            let waits_for_start = matches!(
+                delivered.command,
+                Command::Signal(_) | Command::Cancel(_) | Command::Resume { .. }
+            );
+            if !waits_for_start {
+                self.shared.metrics.dropped.inc();
+                tracing::debug!(key = %self.address.key, command = delivered.command.name(), "dropped: no such invocation");
+                self.answer(&delivered, Verdict::Ack).await;
+                continue;
+            }
+            let waited = self
+                .shared
+                .env
+                .now()
+                .since(delivered.delivery.stored_at);
+            if waited < self.shared.config.absent_grace {
+                self.answer(&delivered, Verdict::Nak(GIVE_BACK)).await;
+            } else {
+                let reason = format!(
+                    "a {} for an invocation that does not exist, also not after {:?}; start it, then redrive this",
+                    delivered.command.name(),
+                    self.shared.config.absent_grace
+                );
+                self.shared.give_up(&delivered.delivery, reason).await;
+            }
+        }
+    }
+
+    pub(super) async fn give_back(&self, delivered: Delivered) {
+        self.shared.metrics.given_back.inc();
+        self.answer(&delivered, Verdict::Nak(GIVE_BACK)).await;
+    }
+
+    /// The value is not ours to read: a newer build's, or broken. Nothing is touched.
+    async fn give_back_unreadable(&mut self, reason: &str) {
+        tracing::error!(key = %self.address.key, reason, "the value cannot be read; its commands are given back");
+        while let Some(delivered) = self.queue.pop_front() {
+            self.shared.metrics.given_back.inc();
+            self.answer(&delivered, Verdict::Nak(GIVE_BACK * 10)).await;
+        }
+    }
+}
+
+enum ReadError {
+    Store(StoreError),
+    Unreadable(String),
+}
+
+fn page_count(bytes: &[u8]) -> Result<u32, ReadError> {
+    headwater_wire::Value::decode(bytes)
+        .map(|(_, journal)| journal.pages)
+        .map_err(|error| ReadError::Unreadable(error.to_string()))
+}
+
+/// A start that was never delivered before, of an id that was made for it: nobody can have
+/// taken it, so no value is read. An id of the user's own may be in use, and a step must not run
+/// for a start that will be refused.
+fn is_new_start(delivered: &Delivered) -> bool {
+    matches!(&delivered.command, Command::Start(start) if start.new_id)
+        && delivered.delivery.deliveries == 1
+}
+
+fn unregistered(start: &Start, queue: &str) -> Failure {
+    let version = start
+        .version
+        .as_ref()
+        .map_or_else(String::new, |version| format!(" version {version}"));
+    Failure::fatal(
+        Code::UNREGISTERED,
+        format!(
+            "no engine of task queue {queue:?} has workflow {:?}{version}: register it in a processor of that queue, or start one that does; `headwater members` lists what each has",
+            start.workflow
+        ),
+    )
+}

@@ -1,0 +1,264 @@
+//! Placing what is in hand: taken into the turn, known already, dropped by a fresh value,
+//! refused, or kept for later.
+
+use std::{collections::VecDeque, time::Duration};
+
+use headwater_core::{Machine, Placement, invocation::Mismatch};
+use headwater_store::{StoreError, Verdict};
+use headwater_wire::{Code, Command, Failure, Status, limits};
+
+use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER};
+use crate::{
+    emit::{Backoff, emit},
+    registry::Found,
+    router::Delivered,
+};
+
+/// When to look again at a command that could not be placed, if nothing happens before.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Whether a command may go into the turn that is being made.
+enum Ready {
+    Yes,
+    /// Not now; a turn has to be stored first, or something has to come.
+    No,
+    /// Not here; it was given back.
+    GivenBack,
+}
+
+impl Actor {
+    /// Place everything in hand.
+    pub(super) async fn place_all(&mut self) -> Result<(), Lost> {
+        let mut later = VecDeque::new();
+        while let Some(delivered) = self.queue.pop_front() {
+            if self.is_too_old(&delivered) {
+                continue;
+            }
+            let Some(loaded) = &self.loaded else {
+                later.push_back(delivered);
+                continue;
+            };
+            let machine = loaded.machine();
+            let placement = match machine.turn_is_full() {
+                true => Placement::Wait,
+                false => machine.place(&delivered.command, delivered.delivery.seq),
+            };
+            match placement {
+                Placement::Take => self.take(delivered, &mut later).await?,
+                Placement::TakeInOrder { from_seq } => {
+                    if self.is_first(&delivered, from_seq).await {
+                        self.take(delivered, &mut later).await?;
+                    } else if self.refresh().await {
+                        later.push_back(delivered);
+                    } else {
+                        self.queue.push_front(delivered);
+                        self.queue.extend(later);
+                        return Err(Lost);
+                    }
+                }
+                Placement::Taken => self.hold(delivered).await,
+                Placement::Drop(reason) => {
+                    if self.fresh_at < delivered.received && !self.refresh().await {
+                        self.queue.push_front(delivered);
+                        self.queue.extend(later);
+                        return Err(Lost);
+                    }
+                    self.shared.metrics.dropped.inc();
+                    tracing::debug!(key = %self.address.key, command = delivered.command.name(), reason, "dropped");
+                    self.answer(&delivered, Verdict::Ack).await;
+                }
+                Placement::Refuse(tell) => {
+                    emit(&self.shared.store, &self.shared.env, tell).await;
+                    self.answer(&delivered, Verdict::Ack).await;
+                }
+                Placement::Foreign(reason) => {
+                    self.shared
+                        .give_up(&delivered.delivery, reason.to_owned())
+                        .await;
+                }
+                Placement::Wait => later.push_back(delivered),
+            }
+        }
+        self.look_again = match later.is_empty() {
+            true => None,
+            false => Some(self.shared.env.elapsed() + LOOK_AGAIN),
+        };
+        self.queue = later;
+        Ok(())
+    }
+
+    /// A command held for longer than the retention may have been taken, and its value may
+    /// have expired since: let it come again, if it still exists.
+    fn is_too_old(&self, delivered: &Delivered) -> bool {
+        let held = self
+            .shared
+            .env
+            .elapsed()
+            .saturating_sub(delivered.received);
+        held >= self.shared.config.retention.max(limits::RETENTION_MIN)
+    }
+
+    /// Take a command into the turn, if the machine is able to act on it.
+    async fn take(
+        &mut self,
+        delivered: Delivered,
+        later: &mut VecDeque<Delivered>,
+    ) -> Result<(), Lost> {
+        match self.make_ready(&delivered).await? {
+            Ready::Yes => {}
+            Ready::No => {
+                later.push_back(delivered);
+                return Ok(());
+            }
+            Ready::GivenBack => {
+                self.give_back(delivered).await;
+                return Ok(());
+            }
+        }
+        let now = self.shared.env.now();
+        let Some(loaded) = &mut self.loaded else {
+            later.push_back(delivered);
+            return Ok(());
+        };
+        let command = delivered.command.clone();
+        if let Command::Outcome(outcome) = &command
+            && outcome.result.as_ref().is_err_and(|error| !error.is_final)
+        {
+            self.shared.metrics.retries.inc();
+        }
+        loaded
+            .machine_mut()
+            .take(command, delivered.delivery.seq, now);
+        self.held.push(delivered);
+        Ok(())
+    }
+
+    /// See that an invocation has its program before it acts.
+    async fn make_ready(&mut self, delivered: &Delivered) -> Result<Ready, Lost> {
+        let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
+            return Ok(Ready::Yes);
+        };
+        let queued = invocation.value().status == Status::Queued;
+        if !invocation.needs_program()
+            || (queued && !matches!(delivered.command, Command::Grant(_)))
+        {
+            return Ok(Ready::Yes);
+        }
+        if invocation.has_turn() {
+            return Ok(match invocation.value().parked {
+                Some(_) => Ready::Yes,
+                None => Ready::No,
+            });
+        }
+        if self.cold && delivered.delivery.deliveries > SUSPECT_AFTER && self.suspect().await? {
+            return Ok(Ready::Yes);
+        }
+        Ok(match self.attach().await {
+            Attached::Yes | Attached::Parked => Ready::Yes,
+            Attached::NotHere => Ready::GivenBack,
+        })
+    }
+
+    /// Store that the handling of what came again and again is begun once more. True if that
+    /// is enough: the invocation is parked.
+    pub(super) async fn suspect(&mut self) -> Result<bool, Lost> {
+        let now = self.shared.env.now();
+        let Some(invocation) = self.loaded.as_mut().and_then(Loaded::invocation) else {
+            return Ok(false);
+        };
+        let crashes = invocation.suspect_crash();
+        let give_up = crashes > limits::CRASHES_MAX;
+        if give_up {
+            let message = format!(
+                "handling it has ended its engine {} times; mend the workflow, then resume it",
+                limits::CRASHES_MAX
+            );
+            let reason = Failure::fatal(Code::POISON, message);
+            let difference = Vec::new();
+            invocation.park(Mismatch { reason, difference }, now);
+        }
+        self.commit().await?;
+        Ok(give_up)
+    }
+
+    /// Replay the program of the invocation in hand.
+    pub(super) async fn attach(&mut self) -> Attached {
+        let now = self.shared.env.now();
+        let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
+            return Attached::Yes;
+        };
+        let value = invocation.value();
+        let found = self
+            .shared
+            .registry
+            .find(&value.workflow, Some(&value.version));
+        let Found::Here(_, workflow) = found else {
+            tracing::warn!(
+                invocation_id = %value.id, workflow = %value.workflow, version = %value.version,
+                "this engine does not have the workflow in this version; its commands are given back"
+            );
+            return Attached::NotHere;
+        };
+        let program = workflow.instantiate(invocation.program_info());
+        let pages = std::mem::take(&mut self.pages);
+        match invocation.attach(program, &pages, now) {
+            Ok(()) => Attached::Yes,
+            Err(mismatch) => {
+                self.shared.metrics.parked.inc();
+                tracing::error!(invocation_id = %invocation.value().id, reason = %mismatch.reason, "parked");
+                invocation.park(mismatch, now);
+                self.pages = pages;
+                Attached::Parked
+            }
+        }
+    }
+
+    /// Hold a command that was taken, until it may be acknowledged.
+    async fn hold(&mut self, mut delivered: Delivered) {
+        if let Command::Start(start) = &delivered.command
+            && let Some(inbox) = &start.reply_to
+            && let Some(Loaded::Invocation(invocation)) = &self.loaded
+            && invocation.value().status.is_ended()
+            && !invocation.has_turn()
+        {
+            let reply = invocation.reply(false).encode();
+            self.shared.store.hint(inbox, reply).await;
+        }
+        delivered.room = None;
+        let seq = delivered.delivery.seq;
+        self.held.retain(|other| other.delivery.seq != seq);
+        self.held.push(delivered);
+    }
+
+    /// Whether no earlier submission for this key is still untaken.
+    async fn is_first(&self, delivered: &Delivered, from_seq: u64) -> bool {
+        let mut from_seq = from_seq;
+        let mut backoff = Backoff::new("looking for earlier submissions");
+        loop {
+            let first = self.shared.store.first_command(&self.address, from_seq).await;
+            match first {
+                Ok(Some((seq, _))) if seq >= delivered.delivery.seq => return true,
+                Ok(Some((_, body))) if is_submission(&body) => return false,
+                Ok(Some((seq, _))) => from_seq = seq + 1,
+                // It was acknowledged, so another engine has taken it.
+                Ok(None) => return false,
+                Err(error @ StoreError::Refused(_)) => {
+                    tracing::error!(%error, "cannot look for earlier submissions");
+                    backoff.wait(&self.shared.env, &error).await;
+                }
+                Err(error) => backoff.wait(&self.shared.env, &error).await,
+            }
+        }
+    }
+}
+
+/// How attaching a program went.
+pub(super) enum Attached {
+    Yes,
+    Parked,
+    NotHere,
+}
+
+fn is_submission(body: &[u8]) -> bool {
+    matches!(Command::decode(body), Ok(Command::Submit(_)))
+}

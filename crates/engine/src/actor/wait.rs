@@ -1,0 +1,175 @@
+//! Waiting: for a command, a local step, a timer, or for nothing any more.
+
+use std::time::Duration;
+
+use futures::future::poll_fn;
+use headwater_store::Verdict;
+
+use super::{Actor, Loaded};
+
+/// What ended the wait.
+enum Event {
+    Delivered(crate::router::Delivered),
+    Local(headwater_core::LocalOutcome),
+    Stop,
+    Time,
+}
+
+impl Actor {
+    /// Wait until there is something to do. False: there is nothing, and the actor is gone.
+    pub(super) async fn wait(&mut self) -> bool {
+        let waiting_since = self.shared.env.elapsed();
+        let mut progress_at = waiting_since + self.progress_interval();
+        loop {
+            let now = self.shared.env.elapsed();
+            let stopping = self.shared.is_stopping();
+            let idle = self.is_idle();
+            if stopping && (idle || !self.has_local_steps() || self.grace_is_over(waiting_since)) {
+                self.hand_back().await;
+                if self.shared.retire(&self.address.key, &mut self.inbox) {
+                    return false;
+                }
+            }
+            if idle && now >= waiting_since + self.idle_time() {
+                if self.shared.retire(&self.address.key, &mut self.inbox) {
+                    return false;
+                }
+                self.drain_inbox();
+                return true;
+            }
+            if self.look_again.is_some_and(|at| now >= at) || self.timer_in() == Some(Duration::ZERO)
+            {
+                self.look_again = None;
+                return true;
+            }
+            if now >= progress_at {
+                self.tell_progress().await;
+                progress_at = now + self.progress_interval();
+            }
+            let until = [
+                Some(progress_at).filter(|_| !(self.held.is_empty() && self.queue.is_empty())),
+                Some(waiting_since + self.idle_time()).filter(|_| idle),
+                Some(waiting_since + self.shared.config.stop_grace).filter(|_| stopping),
+                self.look_again,
+                self.timer_in().map(|left| now + left),
+            ];
+            let pause = until
+                .into_iter()
+                .flatten()
+                .min()
+                .map(|at| at.saturating_sub(now));
+            match self.next_event(pause, stopping).await {
+                Event::Delivered(delivered) => {
+                    self.enqueue(delivered);
+                    return true;
+                }
+                Event::Local(outcome) => {
+                    self.shared.metrics.local_steps.inc();
+                    let now = self.shared.env.now();
+                    if let Some(invocation) = self.loaded.as_mut().and_then(Loaded::invocation) {
+                        invocation.take_local(outcome, now);
+                    }
+                    return true;
+                }
+                Event::Stop | Event::Time => {}
+            }
+        }
+    }
+
+    async fn next_event(&mut self, pause: Option<Duration>, stopping: bool) -> Event {
+        let Self {
+            shared,
+            inbox,
+            loaded,
+            ..
+        } = self;
+        let mut stop = shared.stopping.clone();
+        let local = poll_fn(|cx| match loaded {
+            Some(Loaded::Invocation(invocation)) => invocation.poll_local(cx),
+            _ => std::task::Poll::Pending,
+        });
+        let time = async {
+            match pause {
+                Some(pause) => shared.env.sleep(pause).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            Some(delivered) = inbox.recv() => Event::Delivered(delivered),
+            outcome = local => Event::Local(outcome),
+            _ = stop.wait_for(|stop| *stop), if !stopping => Event::Stop,
+            () = time => Event::Time,
+        }
+    }
+
+    /// Nothing is in hand and nothing in memory is needed for what may come.
+    fn is_idle(&self) -> bool {
+        self.held.is_empty() && self.queue.is_empty() && !self.has_local_work()
+    }
+
+    /// Local work or a short timer: it hangs on a command in hand, or on a timer fired here.
+    fn has_local_work(&self) -> bool {
+        match &self.loaded {
+            Some(Loaded::Invocation(invocation)) => invocation.has_local_work(),
+            _ => false,
+        }
+    }
+
+    fn has_local_steps(&self) -> bool {
+        match &self.loaded {
+            Some(Loaded::Invocation(invocation)) => invocation.has_running_steps(),
+            _ => false,
+        }
+    }
+
+    fn grace_is_over(&self, waiting_since: Duration) -> bool {
+        self.shared.env.elapsed() >= waiting_since + self.shared.config.stop_grace
+    }
+
+    /// How long to stay in memory: not at all when memory is short or there is nothing to keep.
+    fn idle_time(&self) -> Duration {
+        let config = &self.shared.config;
+        let over = self.shared.live() > config.cache_max;
+        let keep = match &self.loaded {
+            Some(Loaded::Invocation(invocation)) => !invocation.value().status.is_ended(),
+            Some(Loaded::KeyQueue(_)) => true,
+            None => false,
+        };
+        match keep && !over {
+            true => config.cache_idle,
+            false => Duration::ZERO,
+        }
+    }
+
+    /// Time until the next timer that may be fired here.
+    fn timer_in(&self) -> Option<Duration> {
+        let Some(Loaded::Invocation(invocation)) = &self.loaded else {
+            return None;
+        };
+        let (held, fired) = (&self.held, &self.fired);
+        let due = invocation.next_due(&|root| Self::in_hand(held, fired, root))?;
+        Some(due.since(self.shared.env.now()))
+    }
+
+    fn progress_interval(&self) -> Duration {
+        self.shared.config.ack_wait / 3
+    }
+
+    /// Say that what is in hand is still being worked on.
+    async fn tell_progress(&self) {
+        for delivered in self.held.iter().chain(&self.queue) {
+            self.answer(delivered, Verdict::Progress).await;
+        }
+    }
+
+    /// Give everything in hand to whoever comes next.
+    async fn hand_back(&mut self) {
+        self.drain_inbox();
+        self.loaded = None;
+        let held = std::mem::take(&mut self.held);
+        for delivered in held.into_iter().chain(std::mem::take(&mut self.queue)) {
+            self.answer(&delivered, Verdict::Nak(Duration::ZERO)).await;
+        }
+    }
+}

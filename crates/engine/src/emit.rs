@@ -1,0 +1,108 @@
+//! Effects to the store: each is tried until it is acknowledged.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use futures::future::join_all;
+use headwater_core::Effect;
+use headwater_store::{Bucket, Env, Expect, Message, Store, StoreError, Ttl};
+use headwater_wire::Command;
+
+/// First wait after a failure; doubles up to [`PAUSE_MAX`].
+const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Waits between tries, told to the log when they grow long.
+pub(crate) struct Backoff {
+    pause: Duration,
+    what: &'static str,
+}
+
+impl Backoff {
+    pub(crate) fn new(what: &'static str) -> Self {
+        Self { pause: PAUSE, what }
+    }
+
+    pub(crate) async fn wait(&mut self, env: &Arc<dyn Env>, error: &StoreError) {
+        if self.pause >= PAUSE_MAX {
+            tracing::warn!(what = self.what, %error, "storage does not take this, still trying");
+        }
+        env.sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// Emit every effect and await the acknowledgements.
+pub(crate) async fn emit(store: &Arc<dyn Store>, env: &Arc<dyn Env>, effects: Vec<Effect>) {
+    join_all(effects.into_iter().map(|effect| emit_one(store, env, effect))).await;
+}
+
+async fn emit_one(store: &Arc<dyn Store>, env: &Arc<dyn Env>, effect: Effect) {
+    let message = match effect {
+        Effect::Task { topic, task } => Message::Task {
+            topic,
+            body: task.encode(),
+        },
+        Effect::Command { to, command } => Message::Command {
+            to,
+            body: command.encode(),
+        },
+        Effect::Schedule { to, timer, due } => Message::Schedule {
+            to,
+            timer,
+            due,
+            body: Command::TimerFired(timer).encode(),
+        },
+        Effect::Reply { inbox, reply } => return store.hint(&inbox, reply.encode()).await,
+        Effect::Unschedule { to, timer } => {
+            let mut backoff = Backoff::new("removing a schedule");
+            while let Err(error) = store.unschedule(&to, timer).await {
+                backoff.wait(env, &error).await;
+            }
+            return;
+        }
+        Effect::ExpirePages { key, pages, ttl } => {
+            let mut backoff = Backoff::new("expiring journal pages");
+            while let Err(error) = expire_pages(store, &key, pages, ttl).await {
+                if matches!(error, StoreError::Refused(_)) {
+                    tracing::warn!(%key, %error, "the journal pages keep no time to live");
+                    return;
+                }
+                backoff.wait(env, &error).await;
+            }
+            return;
+        }
+    };
+    let mut backoff = Backoff::new("publishing what follows from a turn");
+    while let Err(error) = store.publish(message.clone()).await {
+        backoff.wait(env, &error).await;
+    }
+}
+
+async fn expire_pages(
+    store: &Arc<dyn Store>,
+    key: &headwater_wire::Key,
+    pages: u32,
+    ttl: Duration,
+) -> Result<(), StoreError> {
+    let contents = store.pages(key, pages).await?;
+    for (number, page) in (1..).zip(contents) {
+        put_page(store, key, number, page, Ttl::After(ttl)).await?;
+    }
+    Ok(())
+}
+
+/// Store a journal page: its contents are a function of the stored value, so anybody may.
+pub(crate) async fn put_page(
+    store: &Arc<dyn Store>,
+    key: &headwater_wire::Key,
+    number: u32,
+    page: Bytes,
+    ttl: Ttl,
+) -> Result<(), StoreError> {
+    let page_key = headwater_wire::names::page_key(key, number);
+    store
+        .put(Bucket::Journal, &page_key, page, Expect::Any, ttl)
+        .await
+        .map(drop)
+}

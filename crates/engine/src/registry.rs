@@ -1,0 +1,103 @@
+//! The workflows that an engine can run.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use headwater_core::Workflow;
+use headwater_wire::names::{NameError, check_name};
+use semver::Version;
+
+/// The workflows that an engine can run, by name and version.
+#[derive(Clone, Default)]
+pub struct Registry {
+    workflows: BTreeMap<String, BTreeMap<Version, Arc<dyn Workflow>>>,
+}
+
+/// A workflow that cannot be registered.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum RegistryError {
+    /// Its name.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// Its version.
+    #[error("{version:?} is not a version of workflow {name:?}: use for example \"1.2.0\"")]
+    Version {
+        /// Workflow.
+        name: String,
+        /// What was given.
+        version: String,
+    },
+    /// The same twice.
+    #[error("workflow {name:?} version {version} is registered twice")]
+    Twice {
+        /// Workflow.
+        name: String,
+        /// Version.
+        version: String,
+    },
+}
+
+/// Whether a workflow can be run here.
+pub(crate) enum Found<'a> {
+    Here(String, &'a Arc<dyn Workflow>),
+    NoVersion,
+    NoWorkflow,
+}
+
+impl Registry {
+    /// Add a workflow under a semantic version.
+    pub fn add(
+        &mut self,
+        name: &str,
+        version: &str,
+        workflow: Arc<dyn Workflow>,
+    ) -> Result<(), RegistryError> {
+        check_name("workflow", name)?;
+        let parsed = Version::parse(version).map_err(|_| RegistryError::Version {
+            name: name.to_owned(),
+            version: version.to_owned(),
+        })?;
+        let versions = self.workflows.entry(name.to_owned()).or_default();
+        if versions.insert(parsed, workflow).is_some() {
+            return Err(RegistryError::Twice {
+                name: name.to_owned(),
+                version: version.to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The workflow in this version, or in its latest.
+    pub(crate) fn find(&self, name: &str, version: Option<&str>) -> Found<'_> {
+        let Some(versions) = self.workflows.get(name) else {
+            return Found::NoWorkflow;
+        };
+        let found = match version {
+            None => versions.last_key_value(),
+            Some(version) => Version::parse(version)
+                .ok()
+                .and_then(|version| versions.get_key_value(&version)),
+        };
+        match found {
+            Some((version, workflow)) => Found::Here(version.to_string(), workflow),
+            None => Found::NoVersion,
+        }
+    }
+
+    /// Names and versions, as a member tells them.
+    #[must_use]
+    pub fn list(&self) -> BTreeMap<String, Vec<String>> {
+        let versions = |versions: &BTreeMap<Version, _>| {
+            versions.keys().map(ToString::to_string).collect()
+        };
+        self.workflows
+            .iter()
+            .map(|(name, all)| (name.clone(), versions(all)))
+            .collect()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.workflows.is_empty()
+    }
+}

@@ -1,0 +1,193 @@
+//! From the deliveries of all partitions to the actors, one a key.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use headwater_store::{
+    Delivery, Env, Message, Store, Verdict, members::Members,
+};
+use headwater_wire::{
+    Command, Key,
+    dead::{DeadKind, DeadLetter},
+    names::Address,
+    value::Root,
+};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
+
+use crate::{
+    EngineConfig, EngineMetrics, Registry,
+    actor::Actor,
+    emit::Backoff,
+};
+
+/// What everything in an engine shares.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) env: Arc<dyn Env>,
+    pub(crate) config: EngineConfig,
+    pub(crate) registry: Registry,
+    pub(crate) metrics: EngineMetrics,
+    pub(crate) members: watch::Receiver<Members>,
+    /// This engine, as its member record and the turn ids name it.
+    pub(crate) id: String,
+    /// True once the engine is asked to stop.
+    pub(crate) stopping: watch::Receiver<bool>,
+    turns: AtomicU64,
+    actors: Mutex<BTreeMap<Key, mpsc::UnboundedSender<Delivered>>>,
+    room: Arc<Semaphore>,
+    /// Told when the last actor has gone.
+    empty: Notify,
+}
+
+/// A command in hand: decoded, and unanswered until its actor has dealt with it.
+pub(crate) struct Delivered {
+    pub(crate) delivery: Delivery,
+    pub(crate) command: Command,
+    pub(crate) root: Root,
+    /// When it came, by [`Env::elapsed`].
+    pub(crate) received: Duration,
+    /// Room among the commands under way; given back when it is merely held.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
+
+impl Shared {
+    #[allow(clippy::too_many_arguments)] // the parts of an engine, once
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        env: Arc<dyn Env>,
+        config: EngineConfig,
+        registry: Registry,
+        metrics: EngineMetrics,
+        members: watch::Receiver<Members>,
+        id: String,
+        stopping: watch::Receiver<bool>,
+    ) -> Arc<Self> {
+        let room = Arc::new(Semaphore::new(config.commands_max));
+        Arc::new(Self {
+            store,
+            env,
+            config,
+            registry,
+            metrics,
+            members,
+            id,
+            stopping,
+            turns: AtomicU64::new(0),
+            actors: Mutex::new(BTreeMap::new()),
+            room,
+            empty: Notify::new(),
+        })
+    }
+
+    /// An id for a turn: unique, since an engine's id is.
+    pub(crate) fn turn_id(&self) -> String {
+        format!("{}-{}", self.id, self.turns.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    fn actors(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, mpsc::UnboundedSender<Delivered>>> {
+        self.actors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Number of keys at work or in the cache.
+    pub(crate) fn live(&self) -> usize {
+        self.actors().len()
+    }
+
+    /// Wait until no key is at work any more.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let empty = self.empty.notified();
+            if self.live() == 0 {
+                return;
+            }
+            empty.await;
+        }
+    }
+
+    /// Hand a delivery to the actor of its key, or give it up if it is none of ours.
+    pub(crate) async fn route(self: &Arc<Self>, delivery: Delivery) {
+        self.metrics.commands.inc();
+        let room = Arc::clone(&self.room).acquire_owned().await.ok();
+        let address = match self.store.parse_command_subject(&delivery.subject) {
+            Ok(address) => address,
+            Err(reason) => return self.give_up(&delivery, reason).await,
+        };
+        let command = match Command::decode(&delivery.body) {
+            Ok(command) => command,
+            Err(error) => return self.give_up(&delivery, error.to_string()).await,
+        };
+        tracing::debug!(key = %address.key, seq = delivery.seq, command = command.name(), "command");
+        let delivered = Delivered {
+            root: headwater_core::machine::root_of(&command, delivery.seq),
+            received: self.env.elapsed(),
+            delivery,
+            command,
+            room,
+        };
+        self.hand_over(address, delivered);
+    }
+
+    fn hand_over(self: &Arc<Self>, address: Address, delivered: Delivered) {
+        let mut actors = self.actors();
+        let delivered = match actors.get(&address.key) {
+            Some(actor) => match actor.send(delivered) {
+                Ok(()) => return,
+                Err(returned) => returned.0,
+            },
+            None => delivered,
+        };
+        let (send, receive) = mpsc::unbounded_channel();
+        // The channel is open: its receiver is in hand.
+        let _ = send.send(delivered);
+        actors.insert(address.key.clone(), send);
+        self.metrics.live.set(i64::try_from(actors.len()).unwrap_or(i64::MAX));
+        drop(actors);
+        let actor = Actor::new(Arc::clone(self), address, receive);
+        self.env.spawn(Box::pin(actor.run()));
+    }
+
+    /// Close the door of an actor that has nothing to do. False if something just came in.
+    pub(crate) fn retire(&self, key: &Key, inbox: &mut mpsc::UnboundedReceiver<Delivered>) -> bool {
+        let mut actors = self.actors();
+        if !inbox.is_empty() {
+            return false;
+        }
+        inbox.close();
+        actors.remove(key);
+        self.metrics.live.set(i64::try_from(actors.len()).unwrap_or(i64::MAX));
+        if actors.is_empty() {
+            self.empty.notify_waiters();
+        }
+        true
+    }
+
+    /// Store a message among the dead letters, whole, then acknowledge it.
+    pub(crate) async fn give_up(&self, delivery: &Delivery, reason: String) {
+        self.metrics.dead_letters.inc();
+        tracing::warn!(subject = %delivery.subject, seq = delivery.seq, %reason, "to DEAD_LETTERS");
+        let letter = DeadLetter {
+            kind: DeadKind::Command,
+            subject: delivery.subject.clone(),
+            seq: delivery.seq,
+            deliveries: delivery.deliveries,
+            reason,
+            by: self.id.clone(),
+            payload: delivery.body.clone(),
+        };
+        let mut backoff = Backoff::new("storing a dead letter");
+        while let Err(error) = self.store.publish(Message::Dead(letter.clone())).await {
+            backoff.wait(&self.env, &error).await;
+        }
+        self.store.answer(&delivery.token, Verdict::Ack).await;
+    }
+}

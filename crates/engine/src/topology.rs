@@ -1,0 +1,76 @@
+//! How many partitions the queue has: read at the start, written by the first engine or by
+//! one whose configuration says otherwise.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use headwater_store::{Bucket, Expect, Read, Store, StoreError, Ttl};
+use headwater_wire::{Partition, limits, topology::Topology};
+
+/// The topology of a queue, made or changed as `wanted` says.
+pub(crate) async fn settle(
+    store: &Arc<dyn Store>,
+    queue: &str,
+    wanted: Option<u16>,
+) -> Result<Topology, StoreError> {
+    let key = Topology::key(queue);
+    loop {
+        let record = store.get(Bucket::Config, &key, Read::Leader).await?;
+        let found: Option<Topology> = match &record {
+            Some(record) => Some(decode(&record.value)?),
+            None => None,
+        };
+        let mut next = found.unwrap_or_else(|| {
+            let partitions = wanted.unwrap_or(limits::PARTITIONS_DEFAULT);
+            Topology {
+                partitions,
+                serving: partitions,
+            }
+        });
+        if let Some(wanted) = wanted
+            && wanted != next.partitions
+        {
+            tracing::info!(queue, from = next.partitions, to = wanted, "changing the number of partitions");
+            next.partitions = wanted;
+            next.serving = next.serving.max(wanted);
+        }
+        next.serving = drained(store, queue, next).await?;
+        if found == Some(next) {
+            return Ok(next);
+        }
+        let expect = Expect::Revision(record.map_or(0, |record| record.revision));
+        match store.put(Bucket::Config, &key, encode(next)?, expect, Ttl::Never).await {
+            Ok(_) => return Ok(next),
+            Err(StoreError::Conflict) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Partitions beyond the count are served until no command and no schedule is left in them.
+async fn drained(
+    store: &Arc<dyn Store>,
+    queue: &str,
+    topology: Topology,
+) -> Result<u16, StoreError> {
+    let mut serving = topology.serving.max(topology.partitions);
+    while serving > topology.partitions
+        && store.backlog(queue, Partition(serving)).await? == 0
+    {
+        serving -= 1;
+    }
+    Ok(serving)
+}
+
+fn decode(bytes: &[u8]) -> Result<Topology, StoreError> {
+    Topology::decode(bytes).map_err(|error| {
+        StoreError::Refused(format!("the topology in bucket CONFIG is not readable: {error}"))
+    })
+}
+
+fn encode(topology: Topology) -> Result<Bytes, StoreError> {
+    topology
+        .encode()
+        .map(Bytes::from)
+        .map_err(|error| StoreError::Refused(error.to_string()))
+}

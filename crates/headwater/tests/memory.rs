@@ -1,0 +1,220 @@
+//! The whole product over the in-memory store: what the programming model promises.
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+
+use headwater::{
+    prelude::*,
+    store::{Store, TokioEnv, memory::MemoryStore},
+    wire::{Code, InvocationId, Namespace, Status},
+};
+
+const SOON: Duration = Duration::from_secs(20);
+
+fn processor() -> Processor {
+    let env = TokioEnv::shared();
+    let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
+    Processor::on(store, env)
+}
+
+fn id(text: &str) -> InvocationId {
+    InvocationId::new(text).unwrap()
+}
+
+#[tokio::test]
+async fn a_local_step_runs_and_its_result_comes_back() {
+    let running = processor()
+        .workflow("hello", |ctx: Context, name: String| async move {
+            ctx.run("greet", || async { Ok::<_, Error>(format!("Hello, {name}!")) }).await
+        })
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    let client = running.client();
+    let mut handle = client.start("hello").input("World").expect_outcome().send().await.unwrap();
+    assert_eq!(handle.result::<String>(SOON).await.unwrap(), "Hello, World!");
+    let state = client.state(handle.id()).await.unwrap();
+    assert_eq!(state.value.status, Status::Completed);
+    assert_eq!(state.value.turn.number, 1, "one write for one step");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn activities_timers_signals_and_retries_work_together() {
+    let calls = Arc::new(AtomicU32::new(0));
+    let seen = Arc::clone(&calls);
+    let running = processor()
+        .workflow("all", |ctx: Context, n: u32| async move {
+            let doubled: u32 = ctx.activity("double", n).await?;
+            ctx.sleep(Duration::from_millis(50)).await?;
+            let more: u32 = ctx.signal("more").await?;
+            let sums = ctx.all((0..20).map(|i| ctx.activity::<u32>("double", i))).await;
+            let sum: u32 = sums.into_iter().collect::<Result<Vec<_>>>()?.iter().sum();
+            Ok::<_, Error>(doubled + more + sum)
+        })
+        .unwrap()
+        .activity("double", move |ctx: ActivityContext, n: u32| {
+            let calls = Arc::clone(&seen);
+            async move {
+                calls.fetch_add(1, SeqCst);
+                if n == 7 && ctx.attempt < 3 {
+                    return Err(Error::msg("not yet"));
+                }
+                Ok(n * 2)
+            }
+        })
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    let client = running.client();
+    let mut handle = client.start("all").input(&7).id("x").send().await.unwrap();
+    client.signal(&id("x"), "more", &1000).await.unwrap();
+    let result: u32 = handle.result(SOON).await.unwrap();
+    assert_eq!(result, 14 + 1000 + 380);
+    assert_eq!(calls.load(SeqCst), 1 + 2 + 20 + 2, "two attempts failed, twice");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn starting_an_id_twice_runs_nothing_twice() {
+    let runs = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&runs);
+    let running = processor()
+        .workflow("count", move |ctx: Context, (): ()| {
+            let runs = Arc::clone(&counted);
+            async move {
+                ctx.run("count", || async { Ok::<_, Error>(runs.fetch_add(1, SeqCst)) }).await
+            }
+        })
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    let client = running.client();
+    let mut calls = Vec::new();
+    for _ in 0..20 {
+        let client = client.clone();
+        calls.push(tokio::spawn(async move {
+            let mut handle = client.start("count").id("same").expect_outcome().send().await.unwrap();
+            handle.wait(SOON).await.unwrap();
+        }));
+    }
+    for call in calls {
+        call.await.unwrap();
+    }
+    assert_eq!(runs.load(SeqCst), 1);
+    let again = client.start("count").id("same").send().await.unwrap();
+    assert!(again.existing());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn one_partition_key_runs_one_at_a_time_in_submission_order() {
+    let order = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let active = Arc::new(AtomicU32::new(0));
+    let (o, a) = (Arc::clone(&order), Arc::clone(&active));
+    let running = processor()
+        .workflow("keyed", move |ctx: Context, n: u32| {
+            let (order, active) = (Arc::clone(&o), Arc::clone(&a));
+            async move {
+                ctx.run("work", || async {
+                    assert_eq!(active.fetch_add(1, SeqCst), 0, "one at a time");
+                    order.lock().unwrap().push(n);
+                    tokio::time::sleep(Duration::from_millis(3)).await;
+                    active.fetch_sub(1, SeqCst);
+                    Ok::<_, Error>(())
+                })
+                .await
+            }
+        })
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    let client = running.client();
+    let mut handles = Vec::new();
+    for n in 0..30_u32 {
+        handles.push(client.start("keyed").input(&n).key("user-1").send().await.unwrap());
+    }
+    for handle in &mut handles {
+        handle.wait(SOON).await.unwrap();
+    }
+    assert_eq!(*order.lock().unwrap(), (0..30).collect::<Vec<_>>());
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn cancel_ends_it_with_its_reason() {
+    let running = processor()
+        .workflow("wait", |ctx: Context, (): ()| async move { ctx.signal::<()>("never").await })
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    let client = running.client();
+    let mut handle = client.start("wait").id("c").send().await.unwrap();
+    client.cancel(&id("c"), "enough").await.unwrap();
+    let ended = handle.wait(SOON).await.unwrap();
+    assert_eq!(ended.status, Status::Cancelled);
+    assert_eq!(ended.error.unwrap().message, "cancelled: enough");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn an_unknown_workflow_fails_after_its_grace() {
+    let env = TokioEnv::shared();
+    let store = MemoryStore::new(Arc::clone(&env), Namespace::default());
+    let config = headwater::EngineConfig {
+        unregistered_grace: Duration::from_millis(300),
+        ..Default::default()
+    };
+    let running = Processor::on(store, env).engine(Some(config)).start().await.unwrap();
+    let mut handle = running.client().start("nobody").send().await.unwrap();
+    let ended = handle.wait(SOON).await.unwrap();
+    assert_eq!(ended.error.unwrap().code, Code::UNREGISTERED);
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn two_engines_share_and_record_each_outcome_once() {
+    let env = TokioEnv::shared();
+    let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
+    let mut engines = Vec::new();
+    for _ in 0..2 {
+        let processor = Processor::on(Arc::clone(&store), Arc::clone(&env))
+            .workflow("chain", |ctx: Context, n: u32| async move {
+                let mut n = n;
+                for step in 0..5 {
+                    n = ctx.run(format!("s{step}"), || async { Ok::<_, Error>(n + 1) }).await?;
+                    n = ctx.activity("inc", n).await?;
+                }
+                Ok::<_, Error>(n)
+            })
+            .unwrap()
+            .activity("inc", |_: ActivityContext, n: u32| async move { Ok::<_, Error>(n + 1) })
+            .unwrap();
+        engines.push(processor.start().await.unwrap());
+    }
+    let client = engines[0].client();
+    let mut handles = Vec::new();
+    for n in 0..200_u32 {
+        handles.push((n, client.start("chain").input(&n).expect_outcome().send().await.unwrap()));
+    }
+    for (n, handle) in &mut handles {
+        assert_eq!(handle.result::<u32>(SOON).await.unwrap(), *n + 10);
+        let state = client.state(handle.id()).await.unwrap();
+        let entries = client.history(&state).await.unwrap();
+        assert_eq!(entries.len(), 20, "ten decisions, ten outcomes");
+    }
+    for engine in engines {
+        engine.stop().await;
+    }
+}

@@ -1,0 +1,167 @@
+//! Activities: plain async functions of a context and an input.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future::Future,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use headwater_core::Error;
+use headwater_wire::{
+    Code, Failure, InvocationId, Payload, Task,
+    names::{NameError, check_name},
+};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// What an activity is told about the attempt.
+#[derive(Clone, Debug)]
+pub struct ActivityContext {
+    /// Invocation that waits for it.
+    pub invocation: InvocationId,
+    /// Workflow of the invocation.
+    pub workflow: String,
+    /// The activity's name.
+    pub activity: String,
+    /// Number of the step in the invocation.
+    pub step: u32,
+    /// Attempt, from 1.
+    pub attempt: u32,
+    /// The same for every attempt at this step: `<invocation>/<run>/<step>`. Hand it to
+    /// whoever has to recognise a repeat.
+    pub idempotency_key: String,
+}
+
+impl ActivityContext {
+    pub(crate) fn of(task: &Task) -> Self {
+        Self {
+            invocation: task.invocation.clone(),
+            workflow: task.workflow.clone(),
+            activity: task.activity.clone(),
+            step: task.step,
+            attempt: task.attempt,
+            idempotency_key: task.idempotency_key(),
+        }
+    }
+}
+
+/// An activity that cannot be registered.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum ActivityError {
+    /// Its name or topic.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The same name twice.
+    #[error("activity {0:?} is registered twice")]
+    Twice(String),
+}
+
+type Function = Arc<
+    dyn Fn(ActivityContext, Payload) -> BoxFuture<'static, Result<Payload, Failure>> + Send + Sync,
+>;
+
+/// The activities that a worker can run.
+#[derive(Clone, Default)]
+pub struct Activities {
+    functions: BTreeMap<String, Function>,
+    topics: BTreeSet<String>,
+}
+
+impl Activities {
+    /// Add an activity on the topic of its own name.
+    pub fn add<F, Fut, In, Out, E>(&mut self, name: &str, function: F) -> Result<(), ActivityError>
+    where
+        F: Fn(ActivityContext, In) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Out, E>> + Send + 'static,
+        In: DeserializeOwned + Send + 'static,
+        Out: Serialize + 'static,
+        E: Into<Error> + 'static,
+    {
+        self.add_on(name, name, function)
+    }
+
+    /// Add an activity on a topic.
+    pub fn add_on<F, Fut, In, Out, E>(
+        &mut self,
+        topic: &str,
+        name: &str,
+        function: F,
+    ) -> Result<(), ActivityError>
+    where
+        F: Fn(ActivityContext, In) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Out, E>> + Send + 'static,
+        In: DeserializeOwned + Send + 'static,
+        Out: Serialize + 'static,
+        E: Into<Error> + 'static,
+    {
+        check_name("activity", name)?;
+        check_name("topic", topic)?;
+        let function = Arc::new(function);
+        let erased: Function = Arc::new(move |context, input| {
+            let function = Arc::clone(&function);
+            Box::pin(async move { call(function.as_ref(), context, input).await })
+        });
+        if self.functions.insert(name.to_owned(), erased).is_some() {
+            return Err(ActivityError::Twice(name.to_owned()));
+        }
+        self.topics.insert(topic.to_owned());
+        Ok(())
+    }
+
+    /// Topics to take tasks from.
+    #[must_use]
+    pub fn topics(&self) -> &BTreeSet<String> {
+        &self.topics
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.functions.is_empty()
+    }
+
+    /// Run one attempt; none if the activity is not registered. A panic is a failure.
+    pub(crate) fn run(&self, task: &Task) -> Option<BoxFuture<'static, Result<Payload, Failure>>> {
+        let function = Arc::clone(self.functions.get(&task.activity)?);
+        let (context, input) = (ActivityContext::of(task), task.input.clone());
+        Some(Box::pin(async move {
+            AssertUnwindSafe(async move { function(context, input).await })
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
+        }))
+    }
+}
+
+async fn call<F, Fut, In, Out, E>(
+    function: &F,
+    context: ActivityContext,
+    input: Payload,
+) -> Result<Payload, Failure>
+where
+    F: Fn(ActivityContext, In) -> Fut,
+    Fut: Future<Output = Result<Out, E>>,
+    In: DeserializeOwned,
+    Out: Serialize,
+    E: Into<Error>,
+{
+    let name = context.activity.clone();
+    let about = |what: &str, error| {
+        let mut failure = Failure::from(error);
+        failure.message = format!("{what} of activity {name:?}: {}", failure.message);
+        failure
+    };
+    let input = input.decode().map_err(|error| about("input", error))?;
+    let output = function(context, input)
+        .await
+        .map_err(|error| error.into().into_failure())?;
+    Payload::encode(&output).map_err(|error| about("result", error))
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
+    Failure::new(
+        Code::PANICKED,
+        format!("panicked: {}", headwater_core::error::panic_message(panic)),
+    )
+}

@@ -1,0 +1,59 @@
+//! What a worker counts.
+
+use prometheus_client::{
+    metrics::{counter::Counter, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+
+/// Counters of one worker.
+#[derive(Clone, Debug)]
+pub struct WorkerMetrics {
+    /// Tasks taken, repeats included.
+    pub tasks: Counter,
+    /// Attempts that succeeded.
+    pub succeeded: Counter,
+    /// Attempts that failed.
+    pub failed: Counter,
+    /// Tasks given up to DEAD_LETTERS.
+    pub dead_letters: Counter,
+    /// Attempts under way.
+    pub running: Gauge,
+    /// Seconds that attempts take.
+    pub attempt_seconds: Histogram,
+}
+
+impl Default for WorkerMetrics {
+    fn default() -> Self {
+        let buckets = prometheus_client::metrics::histogram::exponential_buckets(0.000_25, 2.0, 20);
+        Self {
+            tasks: Counter::default(),
+            succeeded: Counter::default(),
+            failed: Counter::default(),
+            dead_letters: Counter::default(),
+            running: Gauge::default(),
+            attempt_seconds: Histogram::new(buckets),
+        }
+    }
+}
+
+impl WorkerMetrics {
+    /// Make them part of what a process tells Prometheus.
+    pub fn register(&self, registry: &mut Registry) {
+        let worker = registry.sub_registry_with_prefix("headwater_worker");
+        let counters = [
+            ("tasks", "Tasks taken, repeats included", &self.tasks),
+            ("succeeded", "Attempts that succeeded", &self.succeeded),
+            ("failed", "Attempts that failed", &self.failed),
+            ("dead_letters", "Tasks given up", &self.dead_letters),
+        ];
+        for (name, help, counter) in counters {
+            worker.register(name, help, counter.clone());
+        }
+        worker.register("running", "Attempts under way", self.running.clone());
+        worker.register(
+            "attempt_seconds",
+            "Seconds that attempts take",
+            self.attempt_seconds.clone(),
+        );
+    }
+}

@@ -1,0 +1,203 @@
+//! A worker: its membership, and a loop for each topic.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use headwater_store::{Env, Source, Store, TaskHandle, Verdict, members};
+use headwater_wire::{
+    limits,
+    member::{Member, Role},
+};
+use tokio::sync::{mpsc, watch};
+
+use crate::{Activities, WorkerMetrics, run::Shared};
+
+/// How a worker behaves. The default suits most.
+#[derive(Clone, Debug)]
+pub struct WorkerConfig {
+    /// Attempts under way at the most, for each topic.
+    pub concurrency: usize,
+    /// Time after which an unanswered task comes again; as the store has it.
+    pub ack_wait: Duration,
+    /// How long attempts may go on when the worker is asked to stop.
+    pub stop_grace: Duration,
+}
+
+impl Default for WorkerConfig {
+    fn default() -> Self {
+        Self {
+            concurrency: 256,
+            ack_wait: limits::ACK_WAIT,
+            stop_grace: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A worker that is about to start.
+pub struct Worker {
+    /// Where tasks come from and outcomes go.
+    pub store: Arc<dyn Store>,
+    /// Clock, randomness and spawning.
+    pub env: Arc<dyn Env>,
+    /// How it behaves.
+    pub config: WorkerConfig,
+    /// What it can run.
+    pub activities: Activities,
+    /// What it counts.
+    pub metrics: WorkerMetrics,
+    /// Machine that it runs on, for people.
+    pub host: String,
+    /// Process id, for people.
+    pub pid: u32,
+}
+
+/// A running worker.
+pub struct WorkerHandle {
+    shared: Arc<Shared>,
+    member: Member,
+    stop: watch::Sender<bool>,
+    /// Closed once every topic has ended.
+    ended: mpsc::Receiver<()>,
+    beating: TaskHandle,
+}
+
+impl Worker {
+    /// Join the members and begin to take tasks.
+    #[must_use]
+    pub fn start(self) -> WorkerHandle {
+        let Self {
+            store,
+            env,
+            config,
+            activities,
+            metrics,
+            host,
+            pid,
+        } = self;
+        let id = format!("{:012x}", env.random() & 0xffff_ffff_ffff);
+        let member = Member {
+            role: Role::Worker,
+            id: id.clone(),
+            queue: String::new(),
+            host,
+            pid,
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            started_at: env.now(),
+            workflows: std::collections::BTreeMap::new(),
+            topics: activities.topics().iter().cloned().collect(),
+        };
+        let beating = members::heartbeat(Arc::clone(&store), &env, &member);
+        let (stop, stopping) = watch::channel(false);
+        let (ending, ended) = mpsc::channel(1);
+        let shared = Arc::new(Shared {
+            store,
+            env,
+            config,
+            activities,
+            metrics,
+            id,
+        });
+        for topic in shared.activities.topics() {
+            let take: BoxFuture<'static, ()> = Box::pin(take(
+                Arc::clone(&shared),
+                topic.clone(),
+                stopping.clone(),
+                ending.clone(),
+            ));
+            shared.env.spawn(take);
+        }
+        WorkerHandle {
+            shared,
+            member,
+            stop,
+            ended,
+            beating,
+        }
+    }
+}
+
+impl WorkerHandle {
+    /// Id of the worker among the members.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.member.id
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn metrics(&self) -> &WorkerMetrics {
+        &self.shared.metrics
+    }
+
+    /// Stop taking tasks, let those under way end within the grace, leave. What is cut short
+    /// comes again elsewhere.
+    pub async fn stop(mut self) {
+        // Nobody listening means that everything has ended already.
+        let _ = self.stop.send(true);
+        tokio::select! {
+            biased;
+            _ = self.ended.recv() => {}
+            () = self.shared.env.sleep(self.shared.config.stop_grace) => {
+                tracing::warn!("stopping while activities run; they come again elsewhere");
+            }
+        }
+        self.beating.abort();
+        members::leave(&self.shared.store, &self.member).await;
+    }
+}
+
+/// Take the tasks of one topic, as many at a time as there is room for, until asked to stop.
+async fn take(
+    shared: Arc<Shared>,
+    topic: String,
+    mut stopping: watch::Receiver<bool>,
+    _ending: mpsc::Sender<()>,
+) {
+    let source = Source::Topic(topic);
+    let mut pause = Duration::from_millis(50);
+    let mut consumer = loop {
+        match shared.store.consume(&source).await {
+            Ok(consumer) => break consumer,
+            Err(error) => {
+                tracing::warn!(%error, ?source, "cannot take tasks, trying again");
+                shared.env.sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(1));
+            }
+        }
+    };
+    let (done, mut finished) = mpsc::unbounded_channel::<()>();
+    let mut running = 0_usize;
+    consumer.request(shared.config.concurrency);
+    let mut stop = false;
+    while !stop || running > 0 {
+        tokio::select! {
+            biased;
+            Some(()) = finished.recv() => {
+                running -= 1;
+                if !stop {
+                    consumer.request(1);
+                }
+            }
+            () = asked_to_stop(&mut stopping), if !stop => stop = true,
+            delivery = consumer.next() => {
+                if stop {
+                    // It was on its way when we stopped.
+                    shared.store.answer(&delivery.token, Verdict::Nak(Duration::ZERO)).await;
+                    continue;
+                }
+                running += 1;
+                let (task, done) = (Arc::clone(&shared), done.clone());
+                shared.env.spawn(Box::pin(async move {
+                    task.handle(delivery).await;
+                    // The loop outlives its tasks.
+                    let _ = done.send(());
+                }));
+            }
+        }
+    }
+}
+
+async fn asked_to_stop(stopping: &mut watch::Receiver<bool>) {
+    // An error means that the handle is gone: nobody is left to run activities for.
+    let _ = stopping.wait_for(|stop| *stop).await;
+}
