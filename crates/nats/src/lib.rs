@@ -1,1 +1,39 @@
-//! Stub.
+//! [`NatsStore`]: the storage of Headwater on NATS JetStream. The only crate that names
+//! async-nats, and the only one that knows the server's API.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`options`](Options) | what an operator can configure |
+//! | `connect` | one connection, checked: version, JetStream |
+//! | `link` | that connection with its requests, and what their failures mean |
+//! | `streams`, `setup`, `compare` | the streams and buckets, made or compared |
+//! | `publish`, `kv`, `direct` | writes and reads |
+//! | `consume`, `inbox`, `ack` | the pull loop of a work queue |
+//! | `watch`, `feed` | values and their changes |
+//! | `queue`, `dead`, `hints` | questions to COMMANDS, dead letters, core NATS |
+
+mod ack;
+mod compare;
+mod connect;
+mod consume;
+mod dead;
+mod direct;
+mod errors;
+mod feed;
+mod hints;
+mod inbox;
+mod kv;
+mod link;
+mod options;
+mod publish;
+mod queue;
+mod setup;
+mod store;
+mod streams;
+mod watch;
+
+pub use compare::Difference;
+pub use errors::{ConnectError, SetupError};
+pub use options::{Api, Auth, Initial, MaxBytes, Options, Tls};
+pub use setup::Durability;
+pub use store::NatsStore;

@@ -1,0 +1,236 @@
+//! Values of buckets: one message a key.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_nats::{HeaderMap, header};
+use bytes::Bytes;
+use headwater_store::{Bucket, Expect, Read, Record, Revision, StoreError, Ttl};
+use headwater_wire::{Key, names::page_key};
+
+use crate::{
+    direct::{DirectMessage, SUBJECTS_MAX},
+    link::{Link, MessageQuery, Stored},
+    streams::BucketNames,
+};
+
+/// Header by which KV clients mark a removed key, and by which they know that it is no value.
+pub(crate) const KV_OPERATION: &str = "KV-Operation";
+
+impl Link {
+    /// Names of a bucket.
+    pub(crate) fn bucket(&self, bucket: Bucket) -> BucketNames {
+        BucketNames::new(&self.namespace, bucket)
+    }
+
+    /// Read a value. A marker that a KV client left behind is no value.
+    pub(crate) async fn get(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        read: Read,
+    ) -> Result<Option<Record>, StoreError> {
+        check_key(key)?;
+        let names = self.bucket(bucket);
+        let subject = names.subject(key);
+        match read {
+            Read::Any => {
+                let message = self.direct_get(&names.stream, &subject).await?;
+                Ok(message.and_then(|message| of_direct(&names, message)))
+            }
+            Read::Leader => {
+                let query = MessageQuery {
+                    last_of: Some(&subject),
+                    ..MessageQuery::default()
+                };
+                let stored = self.leader_get(&names.stream, &query).await?;
+                Ok(stored.and_then(|stored| of_stored(&names, stored)))
+            }
+        }
+    }
+
+    /// Write a value.
+    pub(crate) async fn put(
+        &self,
+        bucket: Bucket,
+        key: &str,
+        value: Bytes,
+        expect: Expect,
+        ttl: Ttl,
+    ) -> Result<Revision, StoreError> {
+        check_key(key)?;
+        let mut headers = HeaderMap::new();
+        if let Expect::Revision(revision) = expect {
+            headers.insert(
+                header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+                revision.to_string(),
+            );
+        }
+        if let Ttl::After(ttl) = ttl {
+            headers.insert(header::NATS_MESSAGE_TTL, whole_seconds(ttl)?.to_string());
+        }
+        let headers = (!headers.is_empty()).then_some(headers);
+        let subject = self.bucket(bucket).subject(key);
+        self.publish(subject, headers, value).await
+    }
+
+    /// Remove a value. A delete marker would be the key's last message, and a write that expects
+    /// no value would fail on it; so the subject is purged, and watchers are told by a hint.
+    pub(crate) async fn delete(&self, bucket: Bucket, key: &str) -> Result<(), StoreError> {
+        check_key(key)?;
+        let names = self.bucket(bucket);
+        self.purge(&names.stream, &names.subject(key)).await?;
+        let gone = format!("{}{key}", names.gone_prefix);
+        self.hint(&gone, Bytes::new()).await;
+        Ok(())
+    }
+
+    /// Pages 1 to `pages` of a journal, in order. Those that a replica does not have yet are
+    /// read at the leader.
+    pub(crate) async fn pages(&self, key: &Key, pages: u32) -> Result<Vec<Bytes>, StoreError> {
+        let names = self.bucket(Bucket::Journal);
+        let subject = |page| names.subject(&page_key(key, page));
+        let mut found: BTreeMap<u32, Bytes> = BTreeMap::new();
+        let numbers: Vec<u32> = (1..=pages).collect();
+        for chunk in numbers.chunks(SUBJECTS_MAX) {
+            let mut missing: BTreeMap<String, u32> =
+                chunk.iter().map(|page| (subject(*page), *page)).collect();
+            // The server ends an answer early that has too many bytes: ask for the rest.
+            while !missing.is_empty() {
+                let before = missing.len();
+                let subjects: Vec<String> = missing.keys().cloned().collect();
+                let query = MessageQuery {
+                    last_of_each: &subjects,
+                    ..MessageQuery::default()
+                };
+                for message in self.direct_batch(&names.stream, &query).await? {
+                    if let Some(page) = missing.remove(&message.subject) {
+                        found.insert(page, message.data);
+                    }
+                }
+                if missing.len() == before {
+                    break;
+                }
+            }
+            for (subject, page) in missing {
+                let query = MessageQuery {
+                    last_of: Some(&subject),
+                    ..MessageQuery::default()
+                };
+                let stored = self.leader_get(&names.stream, &query).await?;
+                let Some(stored) = stored else {
+                    return Err(StoreError::Refused(format!(
+                        "page {page} of {pages} of the journal of {key} is missing"
+                    )));
+                };
+                found.insert(page, stored.data);
+            }
+        }
+        Ok(found.into_values().collect())
+    }
+}
+
+/// What KV allows as a key; also keeps wildcards out of purges.
+fn check_key(key: &str) -> Result<(), StoreError> {
+    let valid = !key.is_empty()
+        && !key.starts_with('.')
+        && !key.ends_with('.')
+        && !key.contains("..")
+        && key
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_=/.".contains(&b));
+    if valid {
+        return Ok(());
+    }
+    Err(StoreError::Refused(format!(
+        "{key:?} can't be a key: use [-/_=.A-Za-z0-9]"
+    )))
+}
+
+/// The server takes whole seconds, at least one.
+fn whole_seconds(ttl: Duration) -> Result<u64, StoreError> {
+    match (ttl.as_secs(), ttl.subsec_nanos()) {
+        (seconds @ 1.., 0) => Ok(seconds),
+        _ => Err(StoreError::Refused(format!(
+            "{ttl:?} can't be a time to live: use whole seconds, at least one"
+        ))),
+    }
+}
+
+/// A time to live as the server takes it: whole seconds, or with a unit.
+pub(crate) fn parse_ttl(text: &str) -> Option<Duration> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let count: u64 = digits.parse().ok()?;
+    let seconds = match &text[digits.len()..] {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return None,
+    };
+    Some(Duration::from_secs(count.checked_mul(seconds)?))
+}
+
+fn of_direct(names: &BucketNames, message: DirectMessage) -> Option<Record> {
+    if message.headers.get(KV_OPERATION).is_some() {
+        return None;
+    }
+    Some(Record {
+        key: names.key(&message.subject).to_owned(),
+        value: message.data,
+        revision: message.seq,
+        written_at: message.time,
+    })
+}
+
+fn of_stored(names: &BucketNames, stored: Stored) -> Option<Record> {
+    if stored.header(KV_OPERATION).is_some() {
+        return None;
+    }
+    Some(Record {
+        key: names.key(&stored.subject).to_owned(),
+        value: stored.data,
+        revision: stored.seq,
+        written_at: stored.time,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_to_live_are_whole_seconds() {
+        for (millis, seconds) in [
+            (0, None),
+            (1, None),
+            (1_000, Some(1)),
+            (1_001, None),
+            (5_000, Some(5)),
+        ] {
+            assert_eq!(whole_seconds(Duration::from_millis(millis)).ok(), seconds);
+        }
+    }
+
+    #[test]
+    fn wildcards_are_no_keys() {
+        for key in ["", "a.*", ">", "a b", ".a", "a.", "a..b"] {
+            assert!(check_key(key).is_err(), "{key:?}");
+        }
+        for key in ["a", "engine.7", "order=207", "=Kuser-1", "a.12"] {
+            assert!(check_key(key).is_ok(), "{key:?}");
+        }
+    }
+
+    #[test]
+    fn times_to_live_are_read() {
+        for (text, seconds) in [
+            ("5", Some(5)),
+            ("2s", Some(2)),
+            ("3m", Some(180)),
+            ("1h", Some(3_600)),
+            ("never", None),
+            ("5ms", None),
+        ] {
+            assert_eq!(parse_ttl(text), seconds.map(Duration::from_secs), "{text}");
+        }
+    }
+}
