@@ -14,7 +14,9 @@ use tracing_subscriber::{EnvFilter, fmt::format::Writer, fmt::time::FormatTime};
 /// Takes commands from COMMANDS and tasks from TASKS, runs workflows and activities, keeps
 /// their state in EXECUTION_STATE. Start as many as you like; kill any at any moment.
 #[derive(Parser)]
-#[command(version, after_help = "\
+#[command(
+    version,
+    after_help = "\
 Configuration, each stronger than the one before: defaults, headwater.toml, the environment
 (NATS_URL, HEADWATER_NATS__USER, HEADWATER_ENGINE__PARTITIONS, …), flags.
 
@@ -23,7 +25,8 @@ Examples:
   headwater-processor --role engine                   commands only
   headwater-processor --role worker                   activities only
   HELLO_SERVICE_ADDR=http://10.0.0.7:9090 headwater-processor
-  RUST_LOG=headwater=debug headwater-processor")]
+  RUST_LOG=headwater=debug headwater-processor"
+)]
 struct Args {
     /// Configuration file; by default headwater.toml, if it is there.
     #[arg(long, env = "HEADWATER_CONFIG")]
@@ -44,7 +47,11 @@ struct Args {
     #[arg(long)]
     metrics_addr: Option<String>,
     /// Address of the gRPC HelloService that hello_workflow calls.
-    #[arg(long, env = "HELLO_SERVICE_ADDR", default_value = "http://localhost:9090")]
+    #[arg(
+        long,
+        env = "HELLO_SERVICE_ADDR",
+        default_value = "http://localhost:9090"
+    )]
     hello_service_addr: String,
     /// How log lines look.
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
@@ -92,7 +99,10 @@ async fn run(args: Args) -> Result<(), ProcessorError> {
     }
     let processor = workflows::register(processor, &args.hello_service_addr)?;
     match engine {
-        true => tracing::info!(queue, "Processor started, consuming from processor-1 and its fellows"),
+        true => tracing::info!(
+            queue,
+            "Processor started, consuming from processor-1 and its fellows"
+        ),
         false => tracing::info!("Processor started, running activities only"),
     }
     processor.run().await
@@ -111,9 +121,8 @@ fn overrides(args: &Args) -> Vec<(&'static str, String)> {
 }
 
 fn log(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| {
-        EnvFilter::new("info,async_nats=warn")
-    });
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,async_nats=warn"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr);

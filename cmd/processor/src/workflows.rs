@@ -84,11 +84,15 @@ async fn three_hellos(hello: Hello, ctx: Context, names: Vec<String>) -> Result<
 async fn custom_workflow(ctx: Context, input: Option<String>) -> Result<String> {
     let name = input.unwrap_or_else(|| "you".to_owned());
     let greeting = ctx
-        .run("greet", || async { Ok::<_, Error>(format!("Hello, {name}")) })
+        .run("greet", || async {
+            Ok::<_, Error>(format!("Hello, {name}"))
+        })
         .await?;
     ctx.sleep(Duration::from_millis(100)).await?;
-    ctx.run("shout", || async { Ok::<_, Error>(format!("{}!", greeting.to_uppercase())) })
-        .await
+    ctx.run("shout", || async {
+        Ok::<_, Error>(format!("{}!", greeting.to_uppercase()))
+    })
+    .await
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -112,7 +116,10 @@ async fn reserve(_: ActivityContext, order: Order) -> Result<String> {
 }
 
 async fn charge(ctx: ActivityContext, reservation: String) -> Result<String> {
-    Ok(format!("charged {reservation} once, by key {}", ctx.idempotency_key))
+    Ok(format!(
+        "charged {reservation} once, by key {}",
+        ctx.idempotency_key
+    ))
 }
 
 /// Waits for the signal `approval` for two days.
@@ -184,7 +191,8 @@ impl Line {
             .append(true)
             .open(&self.file)
             .map_err(Error::fatal)?;
-        writeln!(file, "{}", self.text)?;
+        // One write, so that lines of several processes stay whole.
+        file.write_all(format!("{}\n", self.text).as_bytes())?;
         Ok(self.text)
     }
 }

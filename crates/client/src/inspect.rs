@@ -3,9 +3,7 @@
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use headwater_store::{Bucket, Change, DeadRecord, Read};
 use headwater_wire::{
-    Entry, InvocationId, Key, Status, Timestamp, Value,
-    journal::Lines,
-    member::Member,
+    Entry, InvocationId, Key, Status, Timestamp, Value, journal::Lines, member::Member,
     value::JournalPart,
 };
 
@@ -81,7 +79,11 @@ impl Client {
         read: Read,
     ) -> Result<Option<State>, ClientError> {
         let key = id.key();
-        let record = self.inner.store.get(Bucket::State, key.as_str(), read).await?;
+        let record = self
+            .inner
+            .store
+            .get(Bucket::State, key.as_str(), read)
+            .await?;
         record.map(state).transpose()
     }
 
@@ -113,7 +115,9 @@ impl Client {
                 continue;
             }
             let state = state(record)?;
-            let fits = filter.status.is_none_or(|status| status == state.value.status)
+            let fits = filter
+                .status
+                .is_none_or(|status| status == state.value.status)
                 && filter
                     .workflow
                     .as_ref()
@@ -143,7 +147,9 @@ impl Client {
                 Ok(Change::Put(record)) => {
                     Some(state(record).map(|state| WatchEvent::State(Box::new(state))))
                 }
-                Ok(Change::Gone { key }) => Key::parse(&key).ok().map(|key| Ok(WatchEvent::Gone(key))),
+                Ok(Change::Gone { key }) => {
+                    Key::parse(&key).ok().map(|key| Ok(WatchEvent::Gone(key)))
+                }
             }
         });
         Ok(events.boxed())

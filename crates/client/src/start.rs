@@ -159,7 +159,9 @@ impl StartCall {
         };
         let (to, command) = match self.partition_key {
             None => {
-                let to = inner.new_address(&self.queue, id.as_str(), id.key()).await?;
+                let to = inner
+                    .new_address(&self.queue, id.as_str(), id.key())
+                    .await?;
                 (to, Command::Start(start))
             }
             Some(partition_key) => {

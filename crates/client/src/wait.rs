@@ -76,7 +76,10 @@ impl Client {
     ) -> Result<Ended, ClientError> {
         let inner = &self.inner;
         let deadline = inner.env.elapsed() + timeout;
-        let mut ended = inner.store.listen(&inner.store.ended_subject(&id.key())).await?;
+        let mut ended = inner
+            .store
+            .listen(&inner.store.ended_subject(&id.key()))
+            .await?;
         let mut pause = READ_FIRST;
         loop {
             if let Some(ended) = self.read_end(id).await? {

@@ -37,7 +37,12 @@ impl Client {
             lines.extend(self.why_queued(&ticket.key).await?);
         }
         lines.extend(no_engine(value, &members));
-        lines.extend(value.waits.iter().filter_map(|wait| no_worker(wait, &members)));
+        lines.extend(
+            value
+                .waits
+                .iter()
+                .filter_map(|wait| no_worker(wait, &members)),
+        );
         let backlog = self
             .inner
             .store
@@ -59,8 +64,9 @@ impl Client {
         if !self.start_is_pending(id).await? {
             return Err(ClientError::NotFound(id.clone()));
         }
-        let mut lines =
-            vec!["submitted: a command for it is in COMMANDS, no engine has taken it yet".to_owned()];
+        let mut lines = vec![
+            "submitted: a command for it is in COMMANDS, no engine has taken it yet".to_owned(),
+        ];
         if !members.iter().any(|member| member.role == Role::Engine) {
             lines.push("no engine is connected: start a processor".to_owned());
         }
@@ -79,7 +85,10 @@ impl Client {
         };
         let mut lines = vec![format!("partition key {partition_key:?}: {}", queue.why)];
         if let Some(holder) = queue.holder {
-            lines.push(format!("`headwater why {}` tells what the holder waits for", holder.invocation));
+            lines.push(format!(
+                "`headwater why {}` tells what the holder waits for",
+                holder.invocation
+            ));
         }
         Ok(lines)
     }

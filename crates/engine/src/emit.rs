@@ -34,7 +34,12 @@ impl Backoff {
 
 /// Emit every effect and await the acknowledgements.
 pub(crate) async fn emit(store: &Arc<dyn Store>, env: &Arc<dyn Env>, effects: Vec<Effect>) {
-    join_all(effects.into_iter().map(|effect| emit_one(store, env, effect))).await;
+    join_all(
+        effects
+            .into_iter()
+            .map(|effect| emit_one(store, env, effect)),
+    )
+    .await;
 }
 
 async fn emit_one(store: &Arc<dyn Store>, env: &Arc<dyn Env>, effect: Effect) {

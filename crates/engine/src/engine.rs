@@ -1,16 +1,11 @@
 //! An engine: its membership, and a loop for each partition that it pulls.
 
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use headwater_store::{Env, Source, Store, StoreError, TaskHandle, members};
 use headwater_wire::{
-    Partition,
-    limits,
+    Partition, limits,
     member::{Member, Role},
     names::{NameError, check_name},
 };
@@ -93,9 +88,7 @@ impl Engine {
         let (members, watching) = members::view(Arc::clone(&store), &env);
         let beating = members::heartbeat(Arc::clone(&store), &env, &member);
         let (stop, stopping) = watch::channel(false);
-        let shared = Shared::new(
-            store, env, config, registry, metrics, members, id, stopping,
-        );
+        let shared = Shared::new(store, env, config, registry, metrics, members, id, stopping);
         let supervisor = Supervisor {
             shared: Arc::clone(&shared),
             serving: topology.serving,

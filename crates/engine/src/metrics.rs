@@ -65,16 +65,36 @@ impl EngineMetrics {
     pub fn register(&self, registry: &mut Registry) {
         let engine = registry.sub_registry_with_prefix("headwater_engine");
         let counters = [
-            ("commands", "Commands taken, repeats included", &self.commands),
+            (
+                "commands",
+                "Commands taken, repeats included",
+                &self.commands,
+            ),
             ("turns", "Turns stored", &self.turns),
-            ("swaps_lost", "Swaps that another engine won", &self.swaps_lost),
-            ("swaps_unknown", "Swaps without an answer", &self.swaps_unknown),
+            (
+                "swaps_lost",
+                "Swaps that another engine won",
+                &self.swaps_lost,
+            ),
+            (
+                "swaps_unknown",
+                "Swaps without an answer",
+                &self.swaps_unknown,
+            ),
             ("local_steps", "Outcomes of local steps", &self.local_steps),
             ("tasks", "Tasks published", &self.tasks),
-            ("retries", "Failed attempts to be tried again", &self.retries),
+            (
+                "retries",
+                "Failed attempts to be tried again",
+                &self.retries,
+            ),
             ("dropped", "Late or unknown commands dropped", &self.dropped),
             ("dead_letters", "Commands given up", &self.dead_letters),
-            ("given_back", "Commands given back to other engines", &self.given_back),
+            (
+                "given_back",
+                "Commands given back to other engines",
+                &self.given_back,
+            ),
             ("ended", "Invocations ended", &self.ended),
             ("parked", "Invocations parked", &self.parked),
         ];

@@ -7,7 +7,12 @@ use headwater_store::members::Members;
 use headwater_wire::{Partition, member::Role};
 
 /// The partitions that the engine `own` of this queue should pull, by what it knows of others.
-pub(crate) fn owned(members: &Members, own: &str, queue: &str, serving: u16) -> BTreeSet<Partition> {
+pub(crate) fn owned(
+    members: &Members,
+    own: &str,
+    queue: &str,
+    serving: u16,
+) -> BTreeSet<Partition> {
     let mut engines: BTreeSet<&str> = members
         .values()
         .filter(|member| member.role == Role::Engine && member.queue == queue)
@@ -50,7 +55,9 @@ mod tests {
     #[test]
     fn every_partition_has_one_owner_and_a_death_moves_only_its_own() {
         let all = members(&["a", "b", "c"]);
-        let shares: Vec<_> = ["a", "b", "c"].map(|id| owned(&all, id, "default", 32)).into();
+        let shares: Vec<_> = ["a", "b", "c"]
+            .map(|id| owned(&all, id, "default", 32))
+            .into();
         let total: usize = shares.iter().map(BTreeSet::len).sum();
         assert_eq!(total, 32);
         let left = members(&["a", "b"]);

@@ -86,9 +86,8 @@ impl Registry {
     /// Names and versions, as a member tells them.
     #[must_use]
     pub fn list(&self) -> BTreeMap<String, Vec<String>> {
-        let versions = |versions: &BTreeMap<Version, _>| {
-            versions.keys().map(ToString::to_string).collect()
-        };
+        let versions =
+            |versions: &BTreeMap<Version, _>| versions.keys().map(ToString::to_string).collect();
         self.workflows
             .iter()
             .map(|(name, all)| (name.clone(), versions(all)))

@@ -9,9 +9,7 @@ use std::{
     time::Duration,
 };
 
-use headwater_store::{
-    Delivery, Env, Message, Store, Verdict, members::Members,
-};
+use headwater_store::{Delivery, Env, Message, Store, Verdict, members::Members};
 use headwater_wire::{
     Command, Key,
     dead::{DeadKind, DeadLetter},
@@ -20,11 +18,7 @@ use headwater_wire::{
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::{
-    EngineConfig, EngineMetrics, Registry,
-    actor::Actor,
-    emit::Backoff,
-};
+use crate::{EngineConfig, EngineMetrics, Registry, actor::Actor, emit::Backoff};
 
 /// What everything in an engine shares.
 pub(crate) struct Shared {
@@ -150,7 +144,9 @@ impl Shared {
         // The channel is open: its receiver is in hand.
         let _ = send.send(delivered);
         actors.insert(address.key.clone(), send);
-        self.metrics.live.set(i64::try_from(actors.len()).unwrap_or(i64::MAX));
+        self.metrics
+            .live
+            .set(i64::try_from(actors.len()).unwrap_or(i64::MAX));
         drop(actors);
         let actor = Actor::new(Arc::clone(self), address, receive);
         self.env.spawn(Box::pin(actor.run()));
@@ -164,7 +160,9 @@ impl Shared {
         }
         inbox.close();
         actors.remove(key);
-        self.metrics.live.set(i64::try_from(actors.len()).unwrap_or(i64::MAX));
+        self.metrics
+            .live
+            .set(i64::try_from(actors.len()).unwrap_or(i64::MAX));
         if actors.is_empty() {
             self.empty.notify_waiters();
         }

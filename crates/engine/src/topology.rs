@@ -30,7 +30,12 @@ pub(crate) async fn settle(
         if let Some(wanted) = wanted
             && wanted != next.partitions
         {
-            tracing::info!(queue, from = next.partitions, to = wanted, "changing the number of partitions");
+            tracing::info!(
+                queue,
+                from = next.partitions,
+                to = wanted,
+                "changing the number of partitions"
+            );
             next.partitions = wanted;
             next.serving = next.serving.max(wanted);
         }
@@ -39,7 +44,10 @@ pub(crate) async fn settle(
             return Ok(next);
         }
         let expect = Expect::Revision(record.map_or(0, |record| record.revision));
-        match store.put(Bucket::Config, &key, encode(next)?, expect, Ttl::Never).await {
+        match store
+            .put(Bucket::Config, &key, encode(next)?, expect, Ttl::Never)
+            .await
+        {
             Ok(_) => return Ok(next),
             Err(StoreError::Conflict) => {}
             Err(error) => return Err(error),
@@ -54,9 +62,7 @@ async fn drained(
     topology: Topology,
 ) -> Result<u16, StoreError> {
     let mut serving = topology.serving.max(topology.partitions);
-    while serving > topology.partitions
-        && store.backlog(queue, Partition(serving)).await? == 0
-    {
+    while serving > topology.partitions && store.backlog(queue, Partition(serving)).await? == 0 {
         serving -= 1;
     }
     Ok(serving)
@@ -64,7 +70,9 @@ async fn drained(
 
 fn decode(bytes: &[u8]) -> Result<Topology, StoreError> {
     Topology::decode(bytes).map_err(|error| {
-        StoreError::Refused(format!("the topology in bucket CONFIG is not readable: {error}"))
+        StoreError::Refused(format!(
+            "the topology in bucket CONFIG is not readable: {error}"
+        ))
     })
 }
 

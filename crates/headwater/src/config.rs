@@ -258,7 +258,11 @@ impl Config {
         let out_of_range = |key, value, range| Err(ConfigError::Range { key, value, range });
         let engine = &self.engine;
         if engine.retention_seconds < limits::RETENTION_MIN.as_secs() {
-            return out_of_range("engine.retention_seconds", engine.retention_seconds, "3600 or more");
+            return out_of_range(
+                "engine.retention_seconds",
+                engine.retention_seconds,
+                "3600 or more",
+            );
         }
         if engine.ack_wait_ms < 500 {
             return out_of_range("engine.ack_wait_ms", engine.ack_wait_ms, "500 or more");
@@ -282,7 +286,11 @@ impl Config {
         let nats = &self.nats;
         let max = nats.max_bytes;
         Ok(Options {
-            urls: nats.url.split(',').map(|url| url.trim().to_owned()).collect(),
+            urls: nats
+                .url
+                .split(',')
+                .map(|url| url.trim().to_owned())
+                .collect(),
             name: "headwater".to_owned(),
             auth: nats.auth()?,
             tls: nats.tls()?,
@@ -414,7 +422,9 @@ fn nats_url(vars: Option<&Vars>) -> Vars {
         Some(vars) => vars.get("NATS_URL").cloned(),
         None => std::env::var("NATS_URL").ok(),
     };
-    url.map(|url| ("nats__url".to_owned(), url)).into_iter().collect()
+    url.map(|url| ("nats__url".to_owned(), url))
+        .into_iter()
+        .collect()
 }
 
 /// The `HEADWATER_*` variables, less those that are not configuration of the product.
@@ -430,11 +440,18 @@ fn own_vars(vars: Option<Vars>) -> Vars {
 mod tests {
     use super::*;
 
-    fn load(toml: &str, vars: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    fn load(
+        toml: &str,
+        vars: &[(&str, &str)],
+        flags: &[(&str, &str)],
+    ) -> Result<Config, ConfigError> {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("headwater.toml");
         std::fs::write(&file, toml).unwrap();
-        let vars = vars.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let vars = vars
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect();
         let flags: Vec<_> = flags.iter().map(|(k, v)| (*k, (*v).to_owned())).collect();
         Config::load_from(file.to_str(), &flags, Some(vars))
     }
@@ -443,11 +460,21 @@ mod tests {
     fn each_source_is_stronger_than_the_one_before() {
         let toml = "[nats]\nurl = 'nats://file'\nuser = 'u'\n[engine]\npartitions = 4";
         let config = load(toml, &[], &[]).unwrap();
-        assert_eq!((config.nats.url.as_str(), config.engine.partitions), ("nats://file", Some(4)));
+        assert_eq!(
+            (config.nats.url.as_str(), config.engine.partitions),
+            ("nats://file", Some(4))
+        );
         assert_eq!(config.engine.ack_wait_ms, 5000);
-        let vars = [("NATS_URL", "nats://env"), ("HEADWATER_ENGINE__PARTITIONS", "16"), ("HEADWATER_NAMESPACE", "a")];
+        let vars = [
+            ("NATS_URL", "nats://env"),
+            ("HEADWATER_ENGINE__PARTITIONS", "16"),
+            ("HEADWATER_NAMESPACE", "a"),
+        ];
         let config = load(toml, &vars, &[]).unwrap();
-        assert_eq!((config.nats.url.as_str(), config.engine.partitions), ("nats://env", Some(16)));
+        assert_eq!(
+            (config.nats.url.as_str(), config.engine.partitions),
+            ("nats://env", Some(16))
+        );
         assert_eq!(config.namespace, "a");
         let config = load(toml, &vars, &[("nats.url", "nats://flag")]).unwrap();
         assert_eq!(config.nats.url, "nats://flag");
@@ -455,11 +482,14 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named() {
-        let says = |toml: &str, vars: &[(&str, &str)]| load(toml, vars, &[]).unwrap_err().to_string();
+        let says =
+            |toml: &str, vars: &[(&str, &str)]| load(toml, vars, &[]).unwrap_err().to_string();
         assert!(says("[engine]\npartitons = 4", &[]).contains("partitons"));
         assert!(says("", &[("HEADWATER_NATS__URI", "x")]).contains("uri"));
         assert!(says("[engine]\npartitions = 'many'", &[]).contains("partitions"));
-        assert!(says("[engine]\npartitions = 0", &[]).contains("engine.partitions is 0, use 1 to 1024"));
+        assert!(
+            says("[engine]\npartitions = 0", &[]).contains("engine.partitions is 0, use 1 to 1024")
+        );
         assert!(says("[engine]\nretention_seconds = 60", &[]).contains("3600 or more"));
         assert!(says("namespace = 'a b'", &[]).contains("letters, digits"));
         assert!(says("[nats]\nuser='a'\ntoken='b'", &[]).contains("only one"));

@@ -31,15 +31,27 @@ fn id(text: &str) -> InvocationId {
 async fn a_local_step_runs_and_its_result_comes_back() {
     let running = processor()
         .workflow("hello", |ctx: Context, name: String| async move {
-            ctx.run("greet", || async { Ok::<_, Error>(format!("Hello, {name}!")) }).await
+            ctx.run("greet", || async {
+                Ok::<_, Error>(format!("Hello, {name}!"))
+            })
+            .await
         })
         .unwrap()
         .start()
         .await
         .unwrap();
     let client = running.client();
-    let mut handle = client.start("hello").input("World").expect_outcome().send().await.unwrap();
-    assert_eq!(handle.result::<String>(SOON).await.unwrap(), "Hello, World!");
+    let mut handle = client
+        .start("hello")
+        .input("World")
+        .expect_outcome()
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        handle.result::<String>(SOON).await.unwrap(),
+        "Hello, World!"
+    );
     let state = client.state(handle.id()).await.unwrap();
     assert_eq!(state.value.status, Status::Completed);
     assert_eq!(state.value.turn.number, 1, "one write for one step");
@@ -55,7 +67,9 @@ async fn activities_timers_signals_and_retries_work_together() {
             let doubled: u32 = ctx.activity("double", n).await?;
             ctx.sleep(Duration::from_millis(50)).await?;
             let more: u32 = ctx.signal("more").await?;
-            let sums = ctx.all((0..20).map(|i| ctx.activity::<u32>("double", i))).await;
+            let sums = ctx
+                .all((0..20).map(|i| ctx.activity::<u32>("double", i)))
+                .await;
             let sum: u32 = sums.into_iter().collect::<Result<Vec<_>>>()?.iter().sum();
             Ok::<_, Error>(doubled + more + sum)
         })
@@ -79,7 +93,11 @@ async fn activities_timers_signals_and_retries_work_together() {
     client.signal(&id("x"), "more", &1000).await.unwrap();
     let result: u32 = handle.result(SOON).await.unwrap();
     assert_eq!(result, 14 + 1000 + 380);
-    assert_eq!(calls.load(SeqCst), 1 + 2 + 20 + 2, "two attempts failed, twice");
+    assert_eq!(
+        calls.load(SeqCst),
+        1 + 2 + 20 + 2,
+        "two attempts failed, twice"
+    );
     running.stop().await;
 }
 
@@ -91,7 +109,10 @@ async fn starting_an_id_twice_runs_nothing_twice() {
         .workflow("count", move |ctx: Context, (): ()| {
             let runs = Arc::clone(&counted);
             async move {
-                ctx.run("count", || async { Ok::<_, Error>(runs.fetch_add(1, SeqCst)) }).await
+                ctx.run("count", || async {
+                    Ok::<_, Error>(runs.fetch_add(1, SeqCst))
+                })
+                .await
             }
         })
         .unwrap()
@@ -103,7 +124,13 @@ async fn starting_an_id_twice_runs_nothing_twice() {
     for _ in 0..20 {
         let client = client.clone();
         calls.push(tokio::spawn(async move {
-            let mut handle = client.start("count").id("same").expect_outcome().send().await.unwrap();
+            let mut handle = client
+                .start("count")
+                .id("same")
+                .expect_outcome()
+                .send()
+                .await
+                .unwrap();
             handle.wait(SOON).await.unwrap();
         }));
     }
@@ -142,7 +169,15 @@ async fn one_partition_key_runs_one_at_a_time_in_submission_order() {
     let client = running.client();
     let mut handles = Vec::new();
     for n in 0..30_u32 {
-        handles.push(client.start("keyed").input(&n).key("user-1").send().await.unwrap());
+        handles.push(
+            client
+                .start("keyed")
+                .input(&n)
+                .key("user-1")
+                .send()
+                .await
+                .unwrap(),
+        );
     }
     for handle in &mut handles {
         handle.wait(SOON).await.unwrap();
@@ -154,7 +189,9 @@ async fn one_partition_key_runs_one_at_a_time_in_submission_order() {
 #[tokio::test]
 async fn cancel_ends_it_with_its_reason() {
     let running = processor()
-        .workflow("wait", |ctx: Context, (): ()| async move { ctx.signal::<()>("never").await })
+        .workflow("wait", |ctx: Context, (): ()| async move {
+            ctx.signal::<()>("never").await
+        })
         .unwrap()
         .start()
         .await
@@ -176,7 +213,11 @@ async fn an_unknown_workflow_fails_after_its_grace() {
         unregistered_grace: Duration::from_millis(300),
         ..Default::default()
     };
-    let running = Processor::on(store, env).engine(Some(config)).start().await.unwrap();
+    let running = Processor::on(store, env)
+        .engine(Some(config))
+        .start()
+        .await
+        .unwrap();
     let mut handle = running.client().start("nobody").send().await.unwrap();
     let ended = handle.wait(SOON).await.unwrap();
     assert_eq!(ended.error.unwrap().code, Code::UNREGISTERED);
@@ -193,20 +234,33 @@ async fn two_engines_share_and_record_each_outcome_once() {
             .workflow("chain", |ctx: Context, n: u32| async move {
                 let mut n = n;
                 for step in 0..5 {
-                    n = ctx.run(format!("s{step}"), || async { Ok::<_, Error>(n + 1) }).await?;
+                    n = ctx
+                        .run(format!("s{step}"), || async { Ok::<_, Error>(n + 1) })
+                        .await?;
                     n = ctx.activity("inc", n).await?;
                 }
                 Ok::<_, Error>(n)
             })
             .unwrap()
-            .activity("inc", |_: ActivityContext, n: u32| async move { Ok::<_, Error>(n + 1) })
+            .activity("inc", |_: ActivityContext, n: u32| async move {
+                Ok::<_, Error>(n + 1)
+            })
             .unwrap();
         engines.push(processor.start().await.unwrap());
     }
     let client = engines[0].client();
     let mut handles = Vec::new();
     for n in 0..200_u32 {
-        handles.push((n, client.start("chain").input(&n).expect_outcome().send().await.unwrap()));
+        handles.push((
+            n,
+            client
+                .start("chain")
+                .input(&n)
+                .expect_outcome()
+                .send()
+                .await
+                .unwrap(),
+        ));
     }
     for (n, handle) in &mut handles {
         assert_eq!(handle.result::<u32>(SOON).await.unwrap(), *n + 10);

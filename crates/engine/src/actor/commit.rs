@@ -50,7 +50,9 @@ impl Actor {
             Err(error) => {
                 tracing::error!(key = %self.address.key, error, "the turn cannot be encoded; this is a bug");
                 let error = StoreError::Refused(error);
-                Backoff::new("encoding a turn").wait(&self.shared.env, &error).await;
+                Backoff::new("encoding a turn")
+                    .wait(&self.shared.env, &error)
+                    .await;
                 return Err(Lost);
             }
         };
@@ -112,7 +114,12 @@ impl Actor {
         let mut backoff = Backoff::new("reading a value");
         let key = self.address.key.as_str();
         loop {
-            match self.shared.store.get(Bucket::State, key, Read::Leader).await {
+            match self
+                .shared
+                .store
+                .get(Bucket::State, key, Read::Leader)
+                .await
+            {
                 Ok(record) => {
                     return record
                         .filter(|record| record.value == *value)
@@ -129,7 +136,10 @@ impl Actor {
         for delivered in &mut self.held {
             if delivered.room.take().is_some() {
                 let waited = now.since(delivered.delivery.stored_at);
-                self.shared.metrics.turn_seconds.observe(waited.as_secs_f64());
+                self.shared
+                    .metrics
+                    .turn_seconds
+                    .observe(waited.as_secs_f64());
             }
         }
         let Some(loaded) = &mut self.loaded else {
@@ -137,10 +147,10 @@ impl Actor {
         };
         let machine = loaded.machine_mut();
         let held = &self.held;
-        let fired = |root: &&Root| {
-            matches!(root, Root::Timer(_)) && !held.iter().any(|d| d.root == **root)
-        };
-        self.fired.extend(machine.last_turn().roots.iter().filter(fired));
+        let fired =
+            |root: &&Root| matches!(root, Root::Timer(_)) && !held.iter().any(|d| d.root == **root);
+        self.fired
+            .extend(machine.last_turn().roots.iter().filter(fired));
         self.fired
             .retain(|root| machine.is_anchor(root) || machine.last_turn().roots.contains(root));
         self.settled = false;
@@ -158,10 +168,18 @@ impl Actor {
             let (id, workflow) = (&invocation.value().id, &invocation.value().workflow);
             let message = line.message;
             match line.level {
-                LogLevel::Debug => tracing::debug!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}"),
-                LogLevel::Info => tracing::info!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}"),
-                LogLevel::Warn => tracing::warn!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}"),
-                LogLevel::Error => tracing::error!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}"),
+                LogLevel::Debug => {
+                    tracing::debug!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}")
+                }
+                LogLevel::Info => {
+                    tracing::info!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}")
+                }
+                LogLevel::Warn => {
+                    tracing::warn!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}")
+                }
+                LogLevel::Error => {
+                    tracing::error!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}")
+                }
             }
         }
     }
@@ -185,7 +203,9 @@ impl Actor {
         if let Some(inbox) = &value.reply_to {
             store.hint(inbox, reply.clone()).await;
         }
-        store.hint(&store.ended_subject(&self.address.key), reply).await;
+        store
+            .hint(&store.ended_subject(&self.address.key), reply)
+            .await;
     }
 
     /// See that the effects of the last turn are acknowledged.
@@ -259,8 +279,7 @@ impl Actor {
         }
         let mut kept = Vec::new();
         for delivered in std::mem::take(&mut self.held) {
-            let unsettled =
-                !self.settled && machine.last_turn().roots.contains(&delivered.root);
+            let unsettled = !self.settled && machine.last_turn().roots.contains(&delivered.root);
             if unsettled || machine.is_anchor(&delivered.root) {
                 kept.push(delivered);
             } else {
@@ -287,7 +306,9 @@ impl Actor {
             && invocation.value().parked.is_none()
             && (anchor.is_some() || partial)
         {
-            let redelivered = anchor.or(self.held.first()).map_or(0, |d| d.delivery.deliveries);
+            let redelivered = anchor
+                .or(self.held.first())
+                .map_or(0, |d| d.delivery.deliveries);
             return self.revive(redelivered).await;
         }
         let (held, fired) = (&self.held, &self.fired);

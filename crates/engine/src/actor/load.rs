@@ -93,7 +93,12 @@ impl Actor {
         let mut backoff = Backoff::new("reading a value");
         let key = self.address.key.as_str();
         loop {
-            match self.shared.store.get(Bucket::State, key, Read::Leader).await {
+            match self
+                .shared
+                .store
+                .get(Bucket::State, key, Read::Leader)
+                .await
+            {
                 Ok(record) => {
                     self.fresh_at = asked;
                     return record.map_or(0, |record| record.revision) == revision;
@@ -116,12 +121,8 @@ impl Actor {
             Ok(Owner::KeyQueue(partition_key)) => {
                 let address = &self.address;
                 let retention = self.shared.config.retention;
-                let queue = KeyQueue::create(
-                    &partition_key,
-                    &address.queue,
-                    address.partition,
-                    retention,
-                );
+                let queue =
+                    KeyQueue::create(&partition_key, &address.queue, address.partition, retention);
                 self.loaded = Some(Loaded::KeyQueue(Box::new(queue)));
                 self.settled = true;
                 self.cold = false;
@@ -137,7 +138,8 @@ impl Actor {
                         self.begin(id, start, delivered).await
                     }
                     _ => {
-                        let reason = "a submission for the queue of a partition key, sent to an invocation";
+                        let reason =
+                            "a submission for the queue of a partition key, sent to an invocation";
                         self.shared
                             .give_up(&delivered.delivery, reason.to_owned())
                             .await;
@@ -179,7 +181,9 @@ impl Actor {
             }
             _ => (start.version.clone().unwrap_or_default(), None),
         };
-        let failure = workflow.is_none().then(|| unregistered(&start, &self.address.queue));
+        let failure = workflow
+            .is_none()
+            .then(|| unregistered(&start, &self.address.queue));
         let birth = Birth {
             id,
             queue: self.address.queue.clone(),
@@ -236,11 +240,7 @@ impl Actor {
             self.shared.registry.find(&start.workflow, None),
             Found::NoWorkflow
         );
-        let waited = self
-            .shared
-            .env
-            .now()
-            .since(delivered.delivery.stored_at);
+        let waited = self.shared.env.now().since(delivered.delivery.stored_at);
         elsewhere || known_here || waited < self.shared.config.unregistered_grace
     }
 
@@ -262,11 +262,7 @@ impl Actor {
                 self.answer(&delivered, Verdict::Ack).await;
                 continue;
             }
-            let waited = self
-                .shared
-                .env
-                .now()
-                .since(delivered.delivery.stored_at);
+            let waited = self.shared.env.now().since(delivered.delivery.stored_at);
             if waited < self.shared.config.absent_grace {
                 self.answer(&delivered, Verdict::Nak(GIVE_BACK)).await;
             } else {

@@ -90,11 +90,7 @@ impl Actor {
     /// A command held for longer than the retention may have been taken, and its value may
     /// have expired since: let it come again, if it still exists.
     fn is_too_old(&self, delivered: &Delivered) -> bool {
-        let held = self
-            .shared
-            .env
-            .elapsed()
-            .saturating_sub(delivered.received);
+        let held = self.shared.env.elapsed().saturating_sub(delivered.received);
         held >= self.shared.config.retention.max(limits::RETENTION_MIN)
     }
 
@@ -235,7 +231,11 @@ impl Actor {
         let mut from_seq = from_seq;
         let mut backoff = Backoff::new("looking for earlier submissions");
         loop {
-            let first = self.shared.store.first_command(&self.address, from_seq).await;
+            let first = self
+                .shared
+                .store
+                .first_command(&self.address, from_seq)
+                .await;
             match first {
                 Ok(Some((seq, _))) if seq >= delivered.delivery.seq => return true,
                 Ok(Some((_, body))) if is_submission(&body) => return false,

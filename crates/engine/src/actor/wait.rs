@@ -37,7 +37,8 @@ impl Actor {
                 self.drain_inbox();
                 return true;
             }
-            if self.look_again.is_some_and(|at| now >= at) || self.timer_in() == Some(Duration::ZERO)
+            if self.look_again.is_some_and(|at| now >= at)
+                || self.timer_in() == Some(Duration::ZERO)
             {
                 self.look_again = None;
                 return true;
