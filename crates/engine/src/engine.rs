@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
+use futures::{StreamExt, future::BoxFuture};
 use headwater_store::{Env, Source, Store, StoreError, TaskHandle, members};
 use headwater_wire::{
     Partition, limits,
@@ -166,6 +166,7 @@ impl Supervisor {
     async fn run(mut self) {
         let mut members = self.shared.members.clone();
         let mut stopping = self.shared.stopping.clone();
+        let mut topologies = topology::follow(&self.shared);
         // The first picture, or soon alone: an overlap costs no more than a lost swap.
         tokio::select! {
             biased;
@@ -178,6 +179,7 @@ impl Supervisor {
                 biased;
                 _ = stopping.wait_for(|stopping| *stopping) => break,
                 changed = members.changed() => if changed.is_err() { break },
+                Some(topology) = topologies.next() => self.serving = topology.serving,
             }
         }
         for (_, partition) in std::mem::take(&mut self.loops) {

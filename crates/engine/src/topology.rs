@@ -4,8 +4,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use headwater_store::{Bucket, Expect, Read, Store, StoreError, Ttl};
+use futures::{FutureExt, StreamExt, stream::BoxStream};
+use headwater_store::{Bucket, Change, Expect, Read, Store, StoreError, Ttl};
 use headwater_wire::{Partition, limits, topology::Topology};
+
+use crate::{emit::Backoff, router::Shared};
 
 /// The topology of a queue, made or changed as `wanted` says.
 pub(crate) async fn settle(
@@ -53,6 +56,28 @@ pub(crate) async fn settle(
             Err(error) => return Err(error),
         }
     }
+}
+
+/// The topology of the engine's queue, whenever it changes.
+pub(crate) fn follow(shared: &Arc<Shared>) -> BoxStream<'static, Topology> {
+    let shared = Arc::clone(shared);
+    let watch = async move {
+        let key = Topology::key(&shared.config.queue);
+        let mut backoff = Backoff::new("watching the topology");
+        loop {
+            match shared.store.watch(Bucket::Config, Some(&key)).await {
+                Ok(changes) => return changes,
+                Err(error) => backoff.wait(&shared.env, &error).await,
+            }
+        }
+    };
+    let decode = |change: Result<Change, StoreError>| async move {
+        match change {
+            Ok(Change::Put(record)) => decode(&record.value).ok(),
+            _ => None,
+        }
+    };
+    watch.flatten_stream().filter_map(decode).boxed()
 }
 
 /// Partitions beyond the count are served until no command and no schedule is left in them.

@@ -30,8 +30,11 @@ struct Step {
     phase: Phase,
 }
 
+/// Makes the decision of a step, given its number.
+type Plan = Box<dyn FnOnce(u32, &State) -> Decision + Send>;
+
 enum Phase {
-    Planned(Option<Box<dyn FnOnce(u32, &State) -> Decision + Send>>),
+    Planned(Option<Plan>),
     Pending(u32),
     Over,
 }

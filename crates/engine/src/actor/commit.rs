@@ -222,7 +222,12 @@ impl Actor {
             let proves = |d: &super::Delivered| machine.proves(&d.command, effect);
             !self.queue.iter().any(proves) && !self.held.iter().any(proves)
         });
-        if !effects.is_empty() && !(self.cold && self.roots_are_gone().await) {
+        let needed = match effects.is_empty() {
+            true => false,
+            false if self.cold => !self.roots_are_gone().await,
+            false => true,
+        };
+        if needed {
             let tasks = effects
                 .iter()
                 .filter(|effect| matches!(effect, headwater_core::Effect::Task { .. }))

@@ -9,7 +9,7 @@ use super::{Actor, Loaded};
 
 /// What ended the wait.
 enum Event {
-    Delivered(crate::router::Delivered),
+    Delivered(Box<crate::router::Delivered>),
     Local(headwater_core::LocalOutcome),
     Stop,
     Time,
@@ -61,7 +61,7 @@ impl Actor {
                 .map(|at| at.saturating_sub(now));
             match self.next_event(pause, stopping).await {
                 Event::Delivered(delivered) => {
-                    self.enqueue(delivered);
+                    self.enqueue(*delivered);
                     return true;
                 }
                 Event::Local(outcome) => {
@@ -97,7 +97,7 @@ impl Actor {
         };
         tokio::select! {
             biased;
-            Some(delivered) = inbox.recv() => Event::Delivered(delivered),
+            Some(delivered) = inbox.recv() => Event::Delivered(Box::new(delivered)),
             outcome = local => Event::Local(outcome),
             _ = stop.wait_for(|stop| *stop), if !stopping => Event::Stop,
             () = time => Event::Time,
