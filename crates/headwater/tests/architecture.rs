@@ -13,17 +13,30 @@ use std::{
 };
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
 }
 
 /// Every workspace package with its dependencies, those for tests and builds left out.
 fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap();
     let of = |package: &serde_json::Value| {
@@ -45,11 +58,29 @@ fn wire_and_core_depend_on_nothing_that_could_do_io() {
     let allowed: BTreeMap<&str, &[&str]> = [
         (
             "headwater-wire",
-            &["base64", "bytes", "jiff", "prost", "serde", "serde_json", "thiserror", "xxhash-rust"][..],
+            &[
+                "base64",
+                "bytes",
+                "jiff",
+                "prost",
+                "serde",
+                "serde_json",
+                "thiserror",
+                "xxhash-rust",
+            ][..],
         ),
         (
             "headwater-core",
-            &["futures", "headwater-wire", "rand_chacha", "rand_core", "serde", "thiserror", "uuid", "xxhash-rust"][..],
+            &[
+                "futures",
+                "headwater-wire",
+                "rand_chacha",
+                "rand_core",
+                "serde",
+                "thiserror",
+                "uuid",
+                "xxhash-rust",
+            ][..],
         ),
     ]
     .into();
@@ -57,7 +88,10 @@ fn wire_and_core_depend_on_nothing_that_could_do_io() {
     for (package, allowed) in allowed {
         let allowed: BTreeSet<String> = allowed.iter().map(|name| (*name).to_owned()).collect();
         let extra: Vec<_> = found[package].difference(&allowed).collect();
-        assert!(extra.is_empty(), "{package} must stay pure; not on its allow-list: {extra:?}");
+        assert!(
+            extra.is_empty(),
+            "{package} must stay pure; not on its allow-list: {extra:?}"
+        );
     }
 }
 
@@ -67,9 +101,19 @@ fn nothing_points_back() {
         &["headwater-wire"],
         &["headwater-core"],
         &["headwater-store"],
-        &["headwater-nats", "headwater-engine", "headwater-worker", "headwater-client"],
+        &[
+            "headwater-nats",
+            "headwater-engine",
+            "headwater-worker",
+            "headwater-client",
+        ],
         &["headwater"],
-        &["headwater-cmd-processor", "headwater-cmd-client", "headwater-cmd-bench", "headwater-hello-service"],
+        &[
+            "headwater-cmd-processor",
+            "headwater-cmd-client",
+            "headwater-cmd-bench",
+            "headwater-hello-service",
+        ],
     ];
     let rank: BTreeMap<&str, usize> = layers
         .iter()
@@ -78,7 +122,10 @@ fn nothing_points_back() {
         .collect();
     for (package, dependencies) in dependencies() {
         let Some(own) = rank.get(package.as_str()) else {
-            assert_eq!(package, "headwater-testkit", "a package without a layer: {package}");
+            assert_eq!(
+                package, "headwater-testkit",
+                "a package without a layer: {package}"
+            );
             continue;
         };
         for dependency in &dependencies {
@@ -88,7 +135,10 @@ fn nothing_points_back() {
             if let Some(other) = rank.get(dependency.as_str()) {
                 assert!(other < own, "{package} must not depend on {dependency}");
             }
-            assert_ne!(dependency, "headwater-testkit", "{package} uses the test kit outside tests");
+            assert_ne!(
+                dependency, "headwater-testkit",
+                "{package} uses the test kit outside tests"
+            );
         }
     }
 }
@@ -101,7 +151,11 @@ fn only_the_nats_crate_names_async_nats() {
         .map(|(package, _)| package)
         .filter(|package| package != "headwater-cmd-bench" && package != "headwater-testkit")
         .collect();
-    assert_eq!(users, ["headwater-nats"], "the bench may, to measure the raw limits");
+    assert_eq!(
+        users,
+        ["headwater-nats"],
+        "the bench may, to measure the raw limits"
+    );
 }
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -122,8 +176,20 @@ fn subjects_are_spelled_in_one_place() {
         sources(&root().join("crates").join(package).join("src"), &mut files);
         for file in files {
             let text = std::fs::read_to_string(&file).unwrap();
-            for spelled in ["\"commands.", "\"tasks.", "\"timers.", "\"dead.", "\"ended.", "\"$KV", "\"$JS"] {
-                assert!(!text.contains(spelled), "{} spells {spelled} by hand; it belongs to headwater-wire", file.display());
+            for spelled in [
+                "\"commands.",
+                "\"tasks.",
+                "\"timers.",
+                "\"dead.",
+                "\"ended.",
+                "\"$KV",
+                "\"$JS",
+            ] {
+                assert!(
+                    !text.contains(spelled),
+                    "{} spells {spelled} by hand; it belongs to headwater-wire",
+                    file.display()
+                );
             }
         }
     }
