@@ -1,0 +1,251 @@
+//! The arguments. What each command does stands here, examples in [`crate::help`].
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use headwater::wire::{InvocationId, Status};
+
+use crate::{help, output::Format};
+
+/// Longest `--timeout`.
+const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
+
+/// Start durable workflows on NATS JetStream, wait for them, signal and cancel them, look at them
+#[derive(Debug, Parser)]
+#[command(name = "headwater", version, after_help = help::ROOT)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) globals: Globals,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Form of the results on stdout and of the error on stderr
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    pub(crate) output: Format,
+    /// NATS servers, separated by commas; else NATS_URL, the file, or nats://localhost:4222
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) nats_url: Option<String>,
+    /// Configuration file; else headwater.toml if it is there
+    #[arg(long, global = true, value_name = "FILE", env = "HEADWATER_CONFIG")]
+    pub(crate) config: Option<String>,
+    /// Prefix of streams, buckets and subjects; else HEADWATER_NAMESPACE, the file, or none
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a workflow, and wait for its result if asked to; no processor has to run
+    #[command(after_help = help::START)]
+    Start(StartArgs),
+    /// Show where an invocation stands
+    #[command(after_help = help::STATUS)]
+    Status(IdArg),
+    /// Wait until an invocation has ended, and show its result
+    #[command(after_help = help::WAIT)]
+    Wait(WaitArgs),
+    /// Show the state and every step of the journal, with errors and retries
+    #[command(after_help = help::INSPECT)]
+    Inspect(IdArg),
+    /// Send a signal; it is kept until the workflow waits for it
+    #[command(after_help = help::SIGNAL)]
+    Signal(SignalArgs),
+    /// Ask an invocation to end: what it waits for fails as `cancelled`
+    #[command(after_help = help::CANCEL)]
+    Cancel(CancelArgs),
+    /// Let a parked invocation try again, for example after a fixed build was deployed
+    #[command(after_help = help::RESUME)]
+    Resume(IdArg),
+    /// List invocations, the newest first
+    #[command(after_help = help::LIST)]
+    List(ListArgs),
+    /// Follow changes live, of all invocations or of one until it has ended
+    #[command(after_help = help::WATCH)]
+    Watch(WatchArgs),
+    /// Tell why an invocation stands where it stands, and what is missing for it to go on
+    #[command(after_help = help::WHY)]
+    Why(IdArg),
+    /// List the engines and workers that are alive
+    #[command(after_help = help::MEMBERS)]
+    Members,
+    /// Look at messages that could not be used, and give them another chance
+    #[command(subcommand, after_help = help::DEAD_LETTERS)]
+    DeadLetters(DeadLetters),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IdArg {
+    /// Invocation id, as it was given or printed by `start`
+    pub(crate) id: InvocationId,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StartArgs {
+    /// Workflow; without it HANDLER and PARTITION_KEY are taken from the environment [default: hello_workflow]
+    pub(crate) workflow: Option<String>,
+    /// Input: JSON, @file, or - for stdin [default: "World" for hello_workflow, else null]
+    #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
+    pub(crate) input: Option<String>,
+    /// Id of the invocation: starting it again runs nothing twice [default: a new UUID]
+    #[arg(long)]
+    pub(crate) id: Option<InvocationId>,
+    /// Partition key: one invocation of a key runs at a time, in order; `default` means none
+    #[arg(long, value_parser = partition_key)]
+    pub(crate) key: Option<String>,
+    /// Task queue of the engines that have the workflow
+    #[arg(long, value_name = "NAME")]
+    pub(crate) queue: Option<String>,
+    /// Exact version of the workflow [default: the latest that the engines have]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) version: Option<String>,
+    /// What to do when the id exists: attach to it, or refuse with exit code 6
+    #[arg(long, value_enum, default_value_t = IfExists::Attach, value_name = "WHAT")]
+    pub(crate) if_exists: IfExists,
+    /// Wait until it has ended, and show its result
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// How long to wait: 500ms, 30s, 2m, 1h 30m
+    #[arg(long, requires = "wait", default_value = "30s", value_parser = timeout)]
+    pub(crate) timeout: Duration,
+}
+
+/// What `start` does when the id exists.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum IfExists {
+    Attach,
+    Reject,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WaitArgs {
+    /// Invocation id
+    pub(crate) id: InvocationId,
+    /// How long to wait: 500ms, 30s, 2m, 1h 30m
+    #[arg(long, default_value = "30s", value_parser = timeout)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignalArgs {
+    /// Invocation id
+    pub(crate) id: InvocationId,
+    /// Name of the signal, as the workflow waits for it
+    pub(crate) name: String,
+    /// Data: JSON, @file, or - for stdin [default: null]
+    #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
+    pub(crate) data: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CancelArgs {
+    /// Invocation id
+    pub(crate) id: InvocationId,
+    /// Why, for whoever looks at it later
+    #[arg(long, value_name = "TEXT", default_value = "cancelled by an operator")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArgs {
+    /// Only of this status: queued, running, waiting, paused, parked, completed, failed, cancelled, terminated
+    #[arg(long, value_parser = status)]
+    pub(crate) status: Option<Status>,
+    /// Only of this workflow
+    #[arg(long, value_name = "NAME")]
+    pub(crate) workflow: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WatchArgs {
+    /// Only this invocation, until it has ended
+    pub(crate) id: Option<InvocationId>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadLetters {
+    /// List them, the oldest first
+    #[command(after_help = help::DEAD_LETTERS)]
+    List {
+        /// From this number on
+        #[arg(long, value_name = "SEQ", default_value_t = 1)]
+        from: u64,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 100)]
+        limit: usize,
+    },
+    /// Show one whole, with its payload
+    #[command(after_help = help::DEAD_LETTERS)]
+    Show {
+        /// Its number, as `list` shows it
+        seq: u64,
+    },
+    /// Publish the message of a dead letter again where it came from, and remove the letter
+    #[command(after_help = help::DEAD_LETTERS)]
+    Redrive(Redrive),
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Redrive {
+    /// Its number, as `list` shows it
+    pub(crate) seq: Option<u64>,
+    /// Every letter that is there now
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let timeout = humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; use for example 500ms, 30s, 2m or \"1h 30m\""))?;
+    if timeout > TIMEOUT_MAX {
+        return Err("use a year at the most".to_owned());
+    }
+    Ok(timeout)
+}
+
+fn partition_key(text: &str) -> Result<String, String> {
+    let checked = InvocationId::new(text).map_err(|error| error.to_string());
+    checked.map(|key| key.as_str().to_owned())
+}
+
+fn status(text: &str) -> Result<Status, String> {
+    text.parse()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn timeouts_are_read_as_people_write_them() {
+        assert_eq!(timeout("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(timeout("1h 30m"), Ok(Duration::from_secs(5400)));
+        for text in ["30", "soon", "", "-1s", "500 years"] {
+            assert!(timeout(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn every_command_teaches_by_examples() {
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            assert!(help.contains(&format!("headwater {name}")), "{name}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What the commands do, one file for each group of them.
+
+mod dead_letters;
+mod inspect;
+mod list;
+mod start;
+mod status;
+mod tell;
+mod watch;
+
+use crate::{
+    args::{Cli, Command, DeadLetters},
+    exit::Problem,
+    session::Session,
+};
+
+/// Run one command. What is wrong with the arguments is told before anything is connected.
+pub(crate) async fn run(cli: Cli) -> Result<(), Problem> {
+    let Cli { globals, command } = cli;
+    let open = || Session::open(&globals);
+    match command {
+        Command::Start(args) => start::start(&globals, args).await,
+        Command::Wait(args) => start::wait(&open().await?, &args).await,
+        Command::Status(args) => status::status(&open().await?, &args.id).await,
+        Command::Why(args) => status::why(&open().await?, &args.id).await,
+        Command::Inspect(args) => inspect::inspect(&open().await?, &args.id).await,
+        Command::Signal(args) => tell::signal(&globals, &args).await,
+        Command::Cancel(args) => tell::cancel(&open().await?, &args).await,
+        Command::Resume(args) => tell::resume(&open().await?, &args.id).await,
+        Command::List(args) => list::list(&open().await?, args).await,
+        Command::Members => list::members(&open().await?).await,
+        Command::Watch(args) => watch::watch(&open().await?, args.id.as_ref()).await,
+        Command::DeadLetters(command) => {
+            let session = open().await?;
+            match command {
+                DeadLetters::List { from, limit } => {
+                    dead_letters::list(&session, from, limit).await
+                }
+                DeadLetters::Show { seq } => dead_letters::show(&session, seq).await,
+                DeadLetters::Redrive(args) => dead_letters::redrive(&session, &args).await,
+            }
+        }
+    }
+}
