@@ -114,7 +114,15 @@ impl Client {
             if is_built_in(&record.key) {
                 continue;
             }
-            let state = state(record)?;
+            let key = record.key.clone();
+            let state = match state(record) {
+                Ok(state) => state,
+                // One that cannot be read must not hide the others.
+                Err(error) => {
+                    tracing::warn!(key, %error, "left out of the list");
+                    continue;
+                }
+            };
             let fits = filter
                 .status
                 .is_none_or(|status| status == state.value.status)

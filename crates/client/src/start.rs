@@ -133,7 +133,7 @@ impl StartCall {
             reply: None,
             if_exists: self.if_exists,
         };
-        if !new_id && handle.is_in_use().await? {
+        if !new_id && handle.is_in_use(&self.queue).await? {
             handle.existing = true;
             return match self.if_exists {
                 IfExists::Attach => Ok(handle),
@@ -230,10 +230,18 @@ impl Handle {
         self.wait(timeout).await?.output()
     }
 
-    async fn is_in_use(&self) -> Result<bool, ClientError> {
-        let key = self.id.key();
-        let store = &self.client.inner.store;
-        let record = store.get(Bucket::State, key.as_str(), Read::Leader).await?;
-        Ok(record.is_some())
+    /// Whether the id has a value, or a start in COMMANDS that nobody has taken yet.
+    async fn is_in_use(&self, queue: &str) -> Result<bool, ClientError> {
+        let (key, inner) = (self.id.key(), &self.client.inner);
+        let record = inner
+            .store
+            .get(Bucket::State, key.as_str(), Read::Leader)
+            .await?;
+        if record.is_some() {
+            return Ok(true);
+        }
+        let to = inner.new_address(queue, self.id.as_str(), key).await?;
+        let first = inner.store.first_command(&to, 0).await?;
+        Ok(first.is_some_and(|(_, body)| matches!(Command::decode(&body), Ok(Command::Start(_)))))
     }
 }

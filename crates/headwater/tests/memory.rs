@@ -201,7 +201,7 @@ async fn cancel_ends_it_with_its_reason() {
     client.cancel(&id("c"), "enough").await.unwrap();
     let ended = handle.wait(SOON).await.unwrap();
     assert_eq!(ended.status, Status::Cancelled);
-    assert_eq!(ended.error.unwrap().message, "cancelled: enough");
+    assert_eq!(ended.error.unwrap().message, "enough");
     running.stop().await;
 }
 

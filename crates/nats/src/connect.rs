@@ -25,7 +25,7 @@ const JETSTREAM_PATIENCE: Duration = Duration::from_secs(15);
 
 /// Connect, and check that the server can be used.
 pub(crate) async fn connect(options: &Options, env: Arc<dyn Env>) -> Result<Link, ConnectError> {
-    let urls = options.urls.join(", ");
+    let urls = without_secrets(&options.urls);
     let addresses = addresses(&options.urls)?;
     let (client, state) = loop {
         let (state, changes) = watch::channel(State {
@@ -60,10 +60,23 @@ pub(crate) async fn connect(options: &Options, env: Arc<dyn Env>) -> Result<Link
     Ok(link)
 }
 
+/// The URLs for people: user, password and token stay out of errors and logs.
+fn without_secrets(urls: &[String]) -> String {
+    let one = |url: &String| match url.rsplit_once('@') {
+        Some((secret, host)) => match secret.split_once("://") {
+            Some((scheme, _)) => format!("{scheme}://…@{host}"),
+            None => format!("…@{host}"),
+        },
+        None => url.clone(),
+    };
+    urls.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
 fn addresses(urls: &[String]) -> Result<Vec<ServerAddr>, ConnectError> {
     let parse = |url: &String| {
-        url.parse()
-            .map_err(|_| ConnectError::Url { url: url.clone() })
+        url.parse().map_err(|_| ConnectError::Url {
+            url: without_secrets(std::slice::from_ref(url)),
+        })
     };
     if urls.is_empty() {
         return Err(ConnectError::Url { url: String::new() });
@@ -216,5 +229,17 @@ mod tests {
         ] {
             assert_eq!(parse_version(text), version, "{text:?}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn errors_name_the_servers_without_their_secrets() {
+        let urls = ["nats://u:p@a:4222", "token@b", "nats://c"].map(str::to_owned);
+        assert_eq!(
+            super::without_secrets(&urls),
+            "nats://…@a:4222, …@b, nats://c"
+        );
     }
 }

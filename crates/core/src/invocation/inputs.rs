@@ -532,5 +532,9 @@ impl Invocation {
 
 /// What a cancelled invocation's waits fail with.
 pub(super) fn cancelled(reason: &str) -> Failure {
-    Failure::fatal(Code::CANCELLED, format!("cancelled: {reason}"))
+    let reason = match reason {
+        "" => "no reason was given",
+        reason => reason,
+    };
+    Failure::fatal(Code::CANCELLED, reason)
 }

@@ -469,7 +469,7 @@ fn cancel_fails_what_is_waited_for_and_lets_the_workflow_clean_up() {
     );
     driver.run_locals();
     assert_eq!(driver.status(), Status::Cancelled);
-    assert_eq!(driver.error().message, "cancelled: no longer needed");
+    assert_eq!(driver.error().message, "no longer needed");
 }
 
 #[test]

@@ -132,7 +132,9 @@ impl Invocation {
             },
             Status::Completed => "returned".to_owned(),
             Status::Failed => format!("failed: {}", message.unwrap_or_default()),
-            Status::Cancelled | Status::Terminated => message.unwrap_or("ended").to_owned(),
+            Status::Cancelled | Status::Terminated => {
+                format!("{}: {}", value.status, message.unwrap_or_default())
+            }
             _ => self.why_waiting(),
         }
     }
