@@ -1,2 +1,115 @@
-//! Stub.
-fn main() {}
+//! `headwater-bench`: throughput and latency of the whole product, beside the raw limits of the
+//! same NATS server in the same run.
+//!
+//! The one command starts a server of its own, and itself again as engine and as worker, so that
+//! engine, worker and load are separate processes; it ends them all.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `cli` | arguments, and the plan that they make |
+//! | `installation`, `server`, `child` | the processes and their folder |
+//! | `role` | what the processes run: engine, worker, server |
+//! | `workload` | the workflows, and which of them are measured at which concurrency |
+//! | `window` | closed loops, and the window of time that is measured |
+//! | `cell` | one workload at one concurrency: warm-up, runs, medians |
+//! | `limits` | what the server does for a bare client |
+//! | `traffic`, `usage`, `stats` | messages and bytes; CPU and memory; medians |
+//! | `report`, `ratios`, `table` | what is told |
+
+// Outside the simulation: it measures real time, and its load is not part of the product.
+#![allow(clippy::disallowed_methods)]
+
+mod bench;
+mod cell;
+mod child;
+mod cli;
+mod error;
+mod installation;
+mod limits;
+mod ratios;
+mod report;
+mod role;
+mod server;
+mod stats;
+mod table;
+mod traffic;
+mod usage;
+mod window;
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::{
+    cli::{Cli, Options},
+    error::BenchError,
+    installation::Folder,
+    report::Report,
+};
+
+/// Exit code of a process that a signal ended, as shells have it.
+const EXIT_INTERRUPTED: u8 = 130;
+
+// The runtime drives this function on the process's first thread, which lives as long as the
+// process: children are started from it, and die with the thread that started them.
+#[tokio::main]
+async fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let ended = match cli.role {
+        Some(role) => role::run(role).await,
+        None => bench(&cli.options).await,
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(BenchError::Interrupted) => {
+            eprintln!("interrupted");
+            ExitCode::from(EXIT_INTERRUPTED)
+        }
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Run everything, and end everything, however it ends.
+async fn bench(options: &Options) -> Result<(), BenchError> {
+    let mut report = Report::new(options.json);
+    let folder = Folder::make(options.dir.as_deref())?;
+    let mut installation = installation::Installation::new(folder);
+    let ended = tokio::select! {
+        biased;
+        () = asked_to_stop() => Err(BenchError::Interrupted),
+        ended = bench::run(options, &mut installation, &mut report) => ended,
+    };
+    let failed = match &ended {
+        Err(error) if !error.is_interrupt() => {
+            installation.explain(error).await;
+            true
+        }
+        _ => false,
+    };
+    installation.show_logs();
+    let keep = options.keep || failed;
+    installation.end(keep).await;
+    report.print_tables();
+    ended
+}
+
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let ctrl_c = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    };
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return ctrl_c.await;
+    };
+    tokio::select! {
+        biased;
+        () = ctrl_c => {}
+        _ = terminate.recv() => {}
+    }
+}

@@ -43,6 +43,12 @@ pub enum ClientError {
     /// An input, output or signal.
     #[error(transparent)]
     Payload(#[from] PayloadError),
+    /// A retention that the rules do not allow.
+    #[error(
+        "a retention of {0} s is too short: use {min} s or more, since an id must not be forgotten while a message about it may be under way",
+        min = headwater_wire::limits::RETENTION_MIN.as_secs()
+    )]
+    Retention(u64),
     /// A value in EXECUTION_STATE or JOURNAL that cannot be read.
     #[error("the state of {id} cannot be read: {reason}")]
     Unreadable {

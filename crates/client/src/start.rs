@@ -6,6 +6,7 @@ use headwater_store::{Bucket, Message, Read};
 use headwater_wire::{
     Command, InvocationId, Key, Payload,
     command::{Asker, Retention, Start, Submit},
+    limits,
     names::{DEFAULT_QUEUE, check_name},
     payload::PayloadError,
     task::Reply,
@@ -100,7 +101,7 @@ impl StartCall {
         self
     }
 
-    /// How long the ended invocation is kept.
+    /// How long the ended invocation is kept; at least `RETENTION_MIN`.
     pub fn retention(mut self, retention: Retention) -> Self {
         self.retention = Some(retention);
         self
@@ -126,6 +127,11 @@ impl StartCall {
         let new_id = self.id.is_none();
         let id = InvocationId::new(self.id.unwrap_or_else(|| inner.new_id()))?;
         let input = self.input?;
+        if let Some(Retention::Seconds(seconds)) = self.retention
+            && Duration::from_secs(seconds) < limits::RETENTION_MIN
+        {
+            return Err(ClientError::Retention(seconds));
+        }
         let mut handle = Handle {
             client: self.client.clone(),
             id: id.clone(),
@@ -165,7 +171,7 @@ impl StartCall {
                 (to, Command::Start(start))
             }
             Some(partition_key) => {
-                let key = Key::of_key_queue(&partition_key)?;
+                let key = Key::of_key_queue(&self.queue, &partition_key)?;
                 let to = inner.new_address(&self.queue, &partition_key, key).await?;
                 let invocation = id.clone();
                 (to, Command::Submit(Submit { invocation, start }))
@@ -240,8 +246,7 @@ impl Handle {
         if record.is_some() {
             return Ok(true);
         }
-        let to = inner.new_address(queue, self.id.as_str(), key).await?;
-        let first = inner.store.first_command(&to, 0).await?;
+        let first = inner.store.first_command(queue, &key, 0).await?;
         Ok(first.is_some_and(|(_, body)| matches!(Command::decode(&body), Ok(Command::Start(_)))))
     }
 }

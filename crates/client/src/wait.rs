@@ -65,7 +65,8 @@ impl Client {
     /// Whether a start for this id is in COMMANDS.
     pub(crate) async fn start_is_pending(&self, id: &InvocationId) -> Result<bool, ClientError> {
         let to = self.inner.address(id).await?;
-        Ok(self.inner.store.first_command(&to, 0).await?.is_some())
+        let first = self.inner.store.first_command(&to.queue, &to.key, 0);
+        Ok(first.await?.is_some())
     }
 
     /// Wait for the end of an invocation whose start was submitted.

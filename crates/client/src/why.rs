@@ -34,7 +34,7 @@ impl Client {
             ));
         }
         if let (Status::Queued, Some(ticket)) = (value.status, &value.ticket) {
-            lines.extend(self.why_queued(&ticket.key).await?);
+            lines.extend(self.why_queued(&value.queue, &ticket.key).await?);
         }
         lines.extend(no_engine(value, &members));
         lines.extend(
@@ -46,7 +46,7 @@ impl Client {
         let backlog = self
             .inner
             .store
-            .first_command(&self.inner.address(id).await?, 0)
+            .first_command(&value.queue, &id.key(), 0)
             .await?;
         if let Some((seq, _)) = backlog {
             lines.push(format!(
@@ -73,8 +73,12 @@ impl Client {
         Ok(lines)
     }
 
-    async fn why_queued(&self, partition_key: &str) -> Result<Vec<String>, ClientError> {
-        let key = Key::of_key_queue(partition_key)?;
+    async fn why_queued(
+        &self,
+        queue: &str,
+        partition_key: &str,
+    ) -> Result<Vec<String>, ClientError> {
+        let key = Key::of_key_queue(queue, partition_key)?;
         let record = self
             .inner
             .store

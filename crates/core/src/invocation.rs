@@ -44,6 +44,9 @@ pub struct Invocation {
     pending: BTreeMap<u32, Pending>,
     program: Option<Attached>,
     draft: Draft,
+    /// The program may have decided more than the journal holds: it was never run to the end of
+    /// it, or it was stopped there. Then a replay may go on where the journal ends.
+    unfinished: bool,
     default_retention: Duration,
     logs: Vec<LogLine>,
 }
@@ -184,6 +187,7 @@ impl Invocation {
             pending: BTreeMap::new(),
             program: None,
             draft,
+            unfinished: true,
             default_retention,
             logs: Vec::new(),
         }
@@ -244,11 +248,26 @@ impl Invocation {
         self.pending.values().any(|pending| pending.running)
     }
 
-    /// Whether the program has decided more than the last turn could hold.
+    /// Whether the program has decided more than the last turn could hold, or something that was
+    /// deferred is still to be acted on.
     #[must_use]
     pub fn has_more(&self) -> bool {
         self.value.status != Status::Queued
-            && (!self.draft.undecided.is_empty() || self.draft.end.is_some())
+            && (self.has_undecided() || (self.is_live() && !self.value.deferred.is_empty()))
+    }
+
+    fn has_undecided(&self) -> bool {
+        !self.draft.undecided.is_empty() || self.draft.end.is_some()
+    }
+
+    /// Whether it has to be replayed to go on by itself, without a further command.
+    #[must_use]
+    pub fn can_go_on(&self) -> bool {
+        self.needs_program()
+            && self.is_stored()
+            && self.value.parked.is_none()
+            && self.value.status != Status::Queued
+            && (self.value.turn.partial || !self.value.deferred.is_empty())
     }
 
     /// Whether the draft of a new invocation can wait for its first local step: nothing but
@@ -312,12 +331,6 @@ impl Invocation {
         }
     }
 
-    /// Whether local work or a short timer is pending: then it must not leave the cache.
-    #[must_use]
-    pub fn has_local_work(&self) -> bool {
-        self.is_live() && !self.value.anchors.is_empty()
-    }
-
     fn timer_id(&self, step: u32, attempt: u32) -> TimerId {
         TimerId {
             run: self.value.run,
@@ -327,8 +340,12 @@ impl Invocation {
     }
 
     fn retention(&self) -> Retention {
-        self.value
-            .retention
-            .unwrap_or(Retention::Seconds(self.default_retention.as_secs().max(1)))
+        let default = Retention::Seconds(self.default_retention.as_secs());
+        match self.value.retention.unwrap_or(default) {
+            Retention::Forever => Retention::Forever,
+            Retention::Seconds(seconds) => {
+                Retention::Seconds(seconds.max(limits::RETENTION_MIN.as_secs()))
+            }
+        }
     }
 }

@@ -66,8 +66,16 @@ pub(crate) struct Actor {
     fresh_at: Duration,
     /// Timers that this actor fired itself: their schedules are still to come.
     fired: Vec<Root>,
-    /// When to look again at what could not be placed, and how long that was put off.
+    /// When to look again at what could not be placed.
     look_again: Option<Duration>,
+    /// When to say next that what is in hand is being worked on.
+    progress_at: Duration,
+    /// When the engine was found to be stopping.
+    stop_seen: Option<Duration>,
+    /// Swaps lost in a row.
+    losses: u32,
+    /// The value would pass its limit: the invocation has to fail.
+    overflow: bool,
 }
 
 /// What the actor has in memory no longer holds: somebody else has written the value.
@@ -79,6 +87,7 @@ impl Actor {
         address: Address,
         inbox: mpsc::UnboundedReceiver<Delivered>,
     ) -> Self {
+        let progress_at = shared.env.elapsed() + shared.config.ack_wait / 3;
         Self {
             shared,
             address,
@@ -93,6 +102,10 @@ impl Actor {
             fresh_at: Duration::ZERO,
             fired: Vec::new(),
             look_again: None,
+            progress_at,
+            stop_seen: None,
+            losses: 0,
+            overflow: false,
         }
     }
 
@@ -104,8 +117,10 @@ impl Actor {
                 self.shared.metrics.swaps_lost.inc();
                 tracing::debug!(key = %self.address.key, "lost a swap, reading again");
                 self.forget();
+                self.pause_after_loss().await;
                 continue;
             }
+            self.losses = 0;
             if !self.wait().await {
                 return;
             }
@@ -118,6 +133,7 @@ impl Actor {
             if self.loaded.is_none() && !self.load().await {
                 return Ok(());
             }
+            self.fail_if_too_large();
             self.place_all().await?;
             self.fire_timers();
             self.run_ahead().await;
@@ -130,6 +146,15 @@ impl Actor {
             if !self.go_on() {
                 return Ok(());
             }
+        }
+    }
+
+    /// Losing once is daily life; losing again and again must not spin.
+    async fn pause_after_loss(&mut self) {
+        self.losses = (self.losses + 1).min(10);
+        if self.losses > 1 {
+            let pause = Duration::from_millis(1 << self.losses);
+            self.shared.env.sleep(pause).await;
         }
     }
 

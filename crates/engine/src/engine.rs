@@ -91,6 +91,7 @@ impl Engine {
         let shared = Shared::new(store, env, config, registry, metrics, members, id, stopping);
         let supervisor = Supervisor {
             shared: Arc::clone(&shared),
+            member: member.clone(),
             serving: topology.serving,
             loops: BTreeMap::new(),
         };
@@ -158,6 +159,7 @@ impl EngineHandle {
 /// Starts and ends partition loops as the members come and go.
 struct Supervisor {
     shared: Arc<Shared>,
+    member: Member,
     serving: u16,
     loops: BTreeMap<Partition, TaskHandle>,
 }
@@ -188,10 +190,9 @@ impl Supervisor {
     }
 
     fn adjust(&mut self) {
-        let config = &self.shared.config;
         let wanted = {
             let members = self.shared.members.borrow();
-            partitions::owned(&members, &self.shared.id, &config.queue, self.serving)
+            partitions::owned(&members, &self.member, self.serving)
         };
         let lost: Vec<Partition> = self
             .loops

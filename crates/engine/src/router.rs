@@ -85,7 +85,8 @@ impl Shared {
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
-        *self.stopping.borrow()
+        // A closed channel: the engine's handle is gone, and nobody will ask any more.
+        *self.stopping.borrow() || self.stopping.has_changed().is_err()
     }
 
     fn actors(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, mpsc::UnboundedSender<Delivered>>> {

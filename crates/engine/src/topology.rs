@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use headwater_store::{Bucket, Change, Expect, Read, Store, StoreError, Ttl};
-use headwater_wire::{Partition, limits, topology::Topology};
+use headwater_wire::{limits, topology::Topology};
 
 use crate::{emit::Backoff, router::Shared};
 
@@ -42,7 +42,6 @@ pub(crate) async fn settle(
             next.partitions = wanted;
             next.serving = next.serving.max(wanted);
         }
-        next.serving = drained(store, queue, next).await?;
         if found == Some(next) {
             return Ok(next);
         }
@@ -78,19 +77,6 @@ pub(crate) fn follow(shared: &Arc<Shared>) -> BoxStream<'static, Topology> {
         }
     };
     watch.flatten_stream().filter_map(decode).boxed()
-}
-
-/// Partitions beyond the count are served until no command and no schedule is left in them.
-async fn drained(
-    store: &Arc<dyn Store>,
-    queue: &str,
-    topology: Topology,
-) -> Result<u16, StoreError> {
-    let mut serving = topology.serving.max(topology.partitions);
-    while serving > topology.partitions && store.backlog(queue, Partition(serving)).await? == 0 {
-        serving -= 1;
-    }
-    Ok(serving)
 }
 
 fn decode(bytes: &[u8]) -> Result<Topology, StoreError> {

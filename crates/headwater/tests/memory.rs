@@ -272,3 +272,107 @@ async fn two_engines_share_and_record_each_outcome_once() {
         engine.stop().await;
     }
 }
+
+/// Regression: the same partition key in two task queues shared one watermark.
+#[tokio::test]
+async fn a_partition_key_means_another_queue_in_another_task_queue() {
+    let env = TokioEnv::shared();
+    let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
+    let mut engines = Vec::new();
+    for queue in ["a", "b"] {
+        let config = headwater::EngineConfig { queue: queue.to_owned(), ..Default::default() };
+        let processor = Processor::on(Arc::clone(&store), Arc::clone(&env))
+            .engine(Some(config))
+            .workflow("where", move |_: Context, (): ()| async move { Ok::<_, Error>(queue.to_owned()) })
+            .unwrap();
+        engines.push(processor.start().await.unwrap());
+    }
+    let client = engines[0].client();
+    let mut handles = Vec::new();
+    for n in 0..40 {
+        let queue = ["a", "b"][n % 2];
+        let start = client.start("where").queue(queue).key("same");
+        handles.push((queue, start.send().await.unwrap()));
+    }
+    for (queue, handle) in &mut handles {
+        assert_eq!(handle.result::<String>(SOON).await.unwrap(), *queue);
+    }
+    for engine in engines {
+        engine.stop().await;
+    }
+}
+
+/// Regression: commands that had to wait took all the room, and nothing else was dealt with.
+#[tokio::test]
+async fn commands_that_wait_do_not_keep_others_out() {
+    let env = TokioEnv::shared();
+    let store = MemoryStore::new(Arc::clone(&env), Namespace::default());
+    let config = headwater::EngineConfig { commands_max: 8, ..Default::default() };
+    let running = Processor::on(store, env)
+        .engine(Some(config))
+        .workflow("sleeper", |ctx: Context, (): ()| async move { ctx.signal::<()>("wake").await })
+        .unwrap()
+        .workflow("other", |_: Context, (): ()| async move { Ok::<_, Error>(1) })
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    let client = running.client();
+    let mut sleeper = client.start("sleeper").id("s").send().await.unwrap();
+    let large = "x".repeat(60 * 1024);
+    for _ in 0..40 {
+        client.signal(&id("s"), "noise", &large).await.unwrap();
+    }
+    for _ in 0..20 {
+        let mut handle = client.start("other").send().await.unwrap();
+        assert_eq!(handle.result::<u32>(SOON).await.unwrap(), 1);
+    }
+    client.cancel(&id("s"), "done").await.unwrap();
+    assert_eq!(sleeper.wait(SOON).await.unwrap().status, Status::Cancelled);
+    running.stop().await;
+}
+
+/// Regression: a signal for an invocation of another task queue was given back for ever.
+#[tokio::test]
+async fn a_signal_that_went_to_the_wrong_task_queue_is_passed_on() {
+    let env = TokioEnv::shared();
+    let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
+    let other = headwater::EngineConfig { queue: "orders".to_owned(), ..Default::default() };
+    let default = Processor::on(Arc::clone(&store), Arc::clone(&env)).start().await.unwrap();
+    let client = default.client();
+    let mut handle = client.start("w").id("x").queue("orders").send().await.unwrap();
+    client.signal(&id("x"), "go", &5).await.unwrap();
+    let orders = Processor::on(store, env)
+        .engine(Some(other))
+        .workflow("w", |ctx: Context, (): ()| async move { ctx.signal::<u32>("go").await })
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    assert_eq!(handle.result::<u32>(SOON).await.unwrap(), 5);
+    default.stop().await;
+    orders.stop().await;
+}
+
+#[tokio::test]
+async fn an_error_as_large_as_a_book_is_cut_and_recorded() {
+    let running = processor()
+        .workflow("loud", |ctx: Context, (): ()| async move {
+            let retry = Retry::none();
+            let shout = || async { Err::<(), _>(Error::msg("x".repeat(3_000_000))) };
+            let local = ctx.run("shout", shout).retry(retry.clone()).await;
+            let remote = ctx.activity::<()>("shout", ()).retry(retry).await;
+            Ok::<_, Error>((local.is_err(), remote.is_err()))
+        })
+        .unwrap()
+        .activity("shout", |_: ActivityContext, (): ()| async move {
+            Err::<(), _>(Error::msg("y".repeat(3_000_000)))
+        })
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    let mut handle = running.client().start("loud").send().await.unwrap();
+    assert_eq!(handle.result::<(bool, bool)>(SOON).await.unwrap(), (true, true));
+    running.stop().await;
+}

@@ -230,10 +230,7 @@ mod tests {
             assert_eq!(parse_version(text), version, "{text:?}");
         }
     }
-}
 
-#[cfg(test)]
-mod tests {
     #[test]
     fn errors_name_the_servers_without_their_secrets() {
         let urls = ["nats://u:p@a:4222", "token@b", "nats://c"].map(str::to_owned);

@@ -68,9 +68,33 @@ impl Link {
         if let Ttl::After(ttl) = ttl {
             headers.insert(header::NATS_MESSAGE_TTL, whole_seconds(ttl)?.to_string());
         }
-        let headers = (!headers.is_empty()).then_some(headers);
         let subject = self.bucket(bucket).subject(key);
-        self.publish(subject, headers, value).await
+        let put = self.publish(subject.clone(), some(headers.clone()), value.clone());
+        match put.await {
+            Err(StoreError::Conflict) if expect == Expect::Revision(0) => {}
+            answer => return answer,
+        }
+        // Somebody may have deleted the key by hand, which leaves a marker: that is no value.
+        let Some(marker) = self.marker(bucket, &subject).await? else {
+            return Err(StoreError::Conflict);
+        };
+        headers.insert(
+            header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+            marker.to_string(),
+        );
+        self.publish(subject, some(headers), value).await
+    }
+
+    /// The sequence of the delete marker that a KV client has left on a key.
+    async fn marker(&self, bucket: Bucket, subject: &str) -> Result<Option<u64>, StoreError> {
+        let query = MessageQuery {
+            last_of: Some(subject),
+            ..MessageQuery::default()
+        };
+        let stored = self.leader_get(&self.bucket(bucket).stream, &query).await?;
+        Ok(stored
+            .filter(|stored| stored.header(KV_OPERATION).is_some())
+            .map(|stored| stored.seq))
     }
 
     /// Remove a value. A delete marker would be the key's last message, and a write that expects
@@ -157,6 +181,10 @@ fn whole_seconds(ttl: Duration) -> Result<u64, StoreError> {
 }
 
 /// A time to live as the server takes it: whole seconds, or with a unit.
+fn some(headers: HeaderMap) -> Option<HeaderMap> {
+    (!headers.is_empty()).then_some(headers)
+}
+
 pub(crate) fn parse_ttl(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let count: u64 = digits.parse().ok()?;

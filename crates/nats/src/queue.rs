@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use futures::future::try_join_all;
 use headwater_store::StoreError;
-use headwater_wire::{Partition, names::Address};
+use headwater_wire::Partition;
 use serde::{Deserialize, Serialize};
 
 use crate::link::{ADMIN_TIMEOUT, Link, MessageQuery};
@@ -56,14 +56,13 @@ impl Link {
     /// The first command for an address from a sequence on.
     pub(crate) async fn first_command(
         &self,
-        to: &Address,
+        filter: &str,
         from_seq: u64,
     ) -> Result<Option<(u64, Bytes)>, StoreError> {
         let stream = self.namespace.commands_stream();
-        let subject = self.namespace.command_subject(to);
         let query = MessageQuery {
             seq: Some(from_seq.max(1)),
-            next_of: Some(&subject),
+            next_of: Some(filter),
             ..MessageQuery::default()
         };
         let stored = self.leader_get(&stream, &query).await?;

@@ -112,11 +112,12 @@ impl Store for NatsStore {
 
     fn first_command(
         &self,
-        to: &Address,
+        queue: &str,
+        key: &Key,
         from_seq: u64,
     ) -> BoxFuture<'_, Result<Option<(u64, Bytes)>, StoreError>> {
-        let to = to.clone();
-        async move { self.link.first_command(&to, from_seq).await }.boxed()
+        let filter = self.link.namespace.key_filter(queue, key);
+        async move { self.link.first_command(&filter, from_seq).await }.boxed()
     }
 
     fn backlog(&self, queue: &str, partition: Partition) -> BoxFuture<'_, Result<u64, StoreError>> {

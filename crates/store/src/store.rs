@@ -242,10 +242,12 @@ pub trait Store: Send + Sync + 'static {
     /// Whether any of these commands is still in COMMANDS, asked at the leader.
     fn any_in_commands(&self, seqs: &[u64]) -> BoxFuture<'_, Result<bool, StoreError>>;
 
-    /// The first command for this address from the sequence on, asked at the leader.
+    /// The first command for this key of a task queue from the sequence on, in any partition,
+    /// asked at the leader.
     fn first_command(
         &self,
-        to: &Address,
+        queue: &str,
+        key: &Key,
         from_seq: u64,
     ) -> BoxFuture<'_, Result<Option<(u64, Bytes)>, StoreError>>;
 

@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Payload, payload::PayloadError, pb};
+use crate::{Payload, limits, payload::PayloadError, pb};
 
 /// A stable word for a kind of failure: the same in library, command line and state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -95,6 +95,32 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Itself, made to fit: a long message is cut, details over the payload limit are left out.
+    #[must_use]
+    pub fn within_limits(mut self) -> Self {
+        let fits = cut(&self.message, limits::FAILURE_MESSAGE_BYTES_MAX).len();
+        if fits < self.message.len() {
+            self.message.truncate(fits);
+            self.message.push_str(" … (cut)");
+        }
+        let too_large = |details: &Payload| details.bytes().len() > limits::PAYLOAD_BYTES_MAX;
+        if self.details.as_ref().is_some_and(too_large) {
+            self.details = None;
+        }
+        self
+    }
+}
+
+/// The longest beginning of a text that has at most so many bytes.
+#[must_use]
+pub fn cut(text: &str, bytes_max: usize) -> &str {
+    match text.len() <= bytes_max {
+        true => text,
+        false => &text[..text.floor_char_boundary(bytes_max)],
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.code, self.message)
@@ -131,5 +157,20 @@ impl TryFrom<pb::Failure> for Failure {
             is_final: failure.r#final,
             details: failure.details.map(TryInto::try_into).transpose()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_made_to_fit() {
+        let long = Failure::new(Code::FAILED, "é".repeat(limits::FAILURE_MESSAGE_BYTES_MAX));
+        let short = long.within_limits();
+        assert!(short.message.len() < limits::FAILURE_MESSAGE_BYTES_MAX + 20);
+        assert!(short.message.ends_with("é … (cut)"));
+        let fits = Failure::new(Code::FAILED, "fits");
+        assert_eq!(fits.clone().within_limits(), fits);
     }
 }

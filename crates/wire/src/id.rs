@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{limits::ID_BYTES_MAX, pb};
+use crate::{limits::ID_BYTES_MAX, names::DEFAULT_QUEUE, pb};
 
 /// A text that cannot be an id or a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -94,17 +94,31 @@ pub struct Key(String);
 pub enum Owner {
     /// An invocation.
     Invocation(InvocationId),
-    /// The queue of a partition key.
-    KeyQueue(String),
+    /// The queue of a partition key in a task queue.
+    KeyQueue {
+        /// The task queue.
+        queue: String,
+        /// The partition key.
+        partition_key: String,
+    },
 }
 
+/// Begins the key of a key queue: `=K<partition key>`, in task queues other than the default one
+/// followed by `=Q<task queue>`. Neither is a hex code, so no user id is encoded so.
 const KEY_QUEUE_PREFIX: &str = "=K";
+const TASK_QUEUE_INFIX: &str = "=Q";
 
 impl Key {
-    /// The key of the queue of a partition key.
-    pub fn of_key_queue(partition_key: &str) -> Result<Self, IdError> {
-        let id = InvocationId::new(partition_key)?;
-        Ok(Self(format!("{KEY_QUEUE_PREFIX}{}", encode_token(&id.0))))
+    /// The key of the queue of a partition key in a task queue.
+    pub fn of_key_queue(queue: &str, partition_key: &str) -> Result<Self, IdError> {
+        let key = encode_token(InvocationId::new(partition_key)?.as_str());
+        Ok(Self(match queue {
+            DEFAULT_QUEUE => format!("{KEY_QUEUE_PREFIX}{key}"),
+            queue => {
+                let queue = encode_token(InvocationId::new(queue)?.as_str());
+                format!("{KEY_QUEUE_PREFIX}{key}{TASK_QUEUE_INFIX}{queue}")
+            }
+        }))
     }
 
     /// Check a token read from a subject or a KV key.
@@ -121,9 +135,21 @@ impl Key {
 
     /// What the key stands for. Never fails on a key that [`Key::parse`] let through.
     pub fn owner(&self) -> Result<Owner, IdError> {
-        match self.0.strip_prefix(KEY_QUEUE_PREFIX) {
-            Some(rest) => Ok(Owner::KeyQueue(decode_token(rest)?.0)),
-            None => Ok(Owner::Invocation(decode_token(&self.0)?)),
+        let Some(rest) = self.0.strip_prefix(KEY_QUEUE_PREFIX) else {
+            return Ok(Owner::Invocation(decode_token(&self.0)?));
+        };
+        let (key, queue) = match rest.split_once(TASK_QUEUE_INFIX) {
+            None => (rest, DEFAULT_QUEUE.to_owned()),
+            Some((key, queue)) => (key, decode_token(queue)?.0),
+        };
+        let owner = Owner::KeyQueue {
+            queue: queue.clone(),
+            partition_key: decode_token(key)?.0,
+        };
+        // The default queue is never spelled, so that one key queue has one key.
+        match rest.contains(TASK_QUEUE_INFIX) && queue == DEFAULT_QUEUE {
+            true => Err(IdError::NotEncoded(self.0.clone())),
+            false => Ok(owner),
         }
     }
 
@@ -304,10 +330,10 @@ mod tests {
         }
 
         #[test]
-        fn every_key_queue_comes_back_from_its_key(text in "\\PC{1,32}") {
-            let key = Key::of_key_queue(&text).unwrap();
+        fn every_key_queue_comes_back_from_its_key(partition_key in "\\PC{1,32}", queue in "(default|\\PC{1,9})") {
+            let key = Key::of_key_queue(&queue, &partition_key).unwrap();
             prop_assert!(key.is_built_in());
-            prop_assert_eq!(key.owner().unwrap(), Owner::KeyQueue(text));
+            prop_assert_eq!(key.owner().unwrap(), Owner::KeyQueue { queue, partition_key });
         }
 
         #[test]
@@ -315,7 +341,7 @@ mod tests {
             if let Ok(key) = Key::parse(&token) {
                 let again = match key.owner().unwrap() {
                     Owner::Invocation(id) => id.key(),
-                    Owner::KeyQueue(text) => Key::of_key_queue(&text).unwrap(),
+                    Owner::KeyQueue { queue, partition_key } => Key::of_key_queue(&queue, &partition_key).unwrap(),
                 };
                 prop_assert_eq!(again.as_str(), token);
             }
@@ -340,7 +366,8 @@ mod tests {
             InvocationId::new("order 7/é").unwrap().key().as_str(),
             "order=207=2F=C3=A9"
         );
-        assert_eq!(Key::of_key_queue("user-1").unwrap().as_str(), "=Kuser-1");
+        assert_eq!(Key::of_key_queue("default", "user-1").unwrap().as_str(), "=Kuser-1");
+        assert_eq!(Key::of_key_queue("gpu", "a b").unwrap().as_str(), "=Ka=20b=Qgpu");
         let partitions: Vec<u16> = ["a", "b", "user-123", "order-7"]
             .iter()
             .map(|text| Partition::of(text, 8).0)

@@ -6,6 +6,13 @@ use std::time::Duration;
 /// well under NATS' default `max_payload` of 1 MiB; larger data belongs in an object store.
 pub const PAYLOAD_BYTES_MAX: usize = 256 * 1024;
 
+/// Longest message of a failure, in bytes; the rest is cut off. It must never keep a value from
+/// being written.
+pub const FAILURE_MESSAGE_BYTES_MAX: usize = 8 * 1024;
+
+/// Longest error in `waits`, in bytes: the whole one stands in the journal.
+pub const WAIT_ERROR_BYTES_MAX: usize = 256;
+
 /// Longest invocation id or partition key, in bytes before encoding. Encoded (3 bytes for one
 /// at the worst) it still fits a subject token comfortably.
 pub const ID_BYTES_MAX: usize = 128;
@@ -26,6 +33,21 @@ pub const TURN_EFFECTS_MAX: usize = 256;
 
 /// Signals kept for an invocation that does not yet wait for them.
 pub const SIGNALS_BUFFERED_MAX: usize = 1_000;
+
+/// Ids of taken signals that a value remembers for the whole retention; beyond, only those of
+/// the last [`SIGNALS_TAKEN_KEPT`].
+pub const SIGNALS_TAKEN_MAX: usize = 2_000;
+
+/// How long the id of a taken signal is remembered in any case: far longer than the time in which
+/// a delivery or a sender's repeat comes again.
+pub const SIGNALS_TAKEN_KEPT: Duration = Duration::from_secs(120);
+
+/// Largest value that is written, in bytes: what NATS takes in a message by default, less the
+/// headers. An invocation whose value would pass it fails.
+pub const VALUE_BYTES_MAX: usize = 1_000_000;
+
+/// Commands for one key that an engine keeps in hand while they have to wait.
+pub const WAITING_COMMANDS_MAX: usize = 512;
 
 /// Invocations waiting in the queue of one partition key; further ones stay in COMMANDS.
 pub const KEY_QUEUE_MAX: usize = 1_000;

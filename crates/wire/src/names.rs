@@ -245,6 +245,12 @@ impl Namespace {
         format!("{prefix}commands.{queue}.{}.{}", to.partition, to.key)
     }
 
+    /// Filter of the commands for a key of a task queue, whatever partition they went to.
+    #[must_use]
+    pub fn key_filter(&self, queue: &str, key: &Key) -> String {
+        format!("{}commands.{}.*.{key}", self.subject_prefix, encode_token(queue))
+    }
+
     /// Subject of the schedule of a durable timer.
     #[must_use]
     pub fn timer_subject(&self, to: &Address, timer: TimerId) -> String {

@@ -10,7 +10,8 @@ use crate::id::encode_token;
 pub struct Topology {
     /// Where new invocations go: partitions 1 to this.
     pub partitions: u16,
-    /// Engines serve partitions 1 to this: at least `partitions`, more while old ones drain.
+    /// Engines serve partitions 1 to this. It never shrinks: a sleeping invocation of an old
+    /// partition has no message there, and yet its signals and outcomes will go there.
     pub serving: u16,
 }
 

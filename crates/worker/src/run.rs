@@ -13,8 +13,9 @@ use headwater_wire::{
 
 use crate::{Activities, WorkerConfig, WorkerMetrics};
 
-/// How long a task is given back for when this worker does not know its activity.
-const GIVE_BACK: Duration = Duration::from_millis(500);
+/// How long a task is given back for when this worker does not know its activity. Each time counts
+/// as a delivery, so within the grace there must be far fewer than `CRASHES_MAX`.
+const GIVE_BACK: Duration = Duration::from_secs(2);
 
 /// What the topics of a worker share.
 pub(crate) struct Shared {
@@ -34,17 +35,15 @@ impl Shared {
             Ok(task) => task,
             Err(error) => return self.give_up(&delivery, error.to_string()).await,
         };
-        let result = if delivery.deliveries > u64::from(limits::CRASHES_MAX) {
-            Err(poison(&task))
-        } else {
-            match self.activities.run(&task) {
-                Some(attempt) => self.attempt(&delivery, attempt).await,
-                None if self.may_be_elsewhere(&delivery) => {
-                    let verdict = Verdict::Nak(GIVE_BACK);
-                    return self.store.answer(&delivery.token, verdict).await;
-                }
-                None => Err(unregistered(&task)),
+        let is_poison = delivery.deliveries > u64::from(limits::CRASHES_MAX);
+        let result = match self.activities.run(&task) {
+            Some(_) if is_poison => Err(poison(&task)),
+            Some(attempt) => self.attempt(&delivery, attempt).await,
+            None if self.may_be_elsewhere(&delivery) => {
+                let verdict = Verdict::Nak(GIVE_BACK);
+                return self.store.answer(&delivery.token, verdict).await;
             }
+            None => Err(unregistered(&task)),
         };
         match &result {
             Ok(_) => self.metrics.succeeded.inc(),
@@ -60,7 +59,7 @@ impl Shared {
             run: task.run,
             step: task.step,
             attempt: task.attempt,
-            result,
+            result: result.map_err(Failure::within_limits),
             worker: self.id.clone(),
         });
         let to = task.reply_address();

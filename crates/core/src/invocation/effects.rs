@@ -37,7 +37,7 @@ impl Invocation {
             }),
             EffectTag::Release => {
                 let ticket = self.value.ticket.clone()?;
-                let key = headwater_wire::Key::of_key_queue(&ticket.key).ok()?;
+                let key = headwater_wire::Key::of_key_queue(&self.value.queue, &ticket.key).ok()?;
                 Some(Effect::Command {
                     to: Address {
                         key,

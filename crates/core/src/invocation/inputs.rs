@@ -13,7 +13,6 @@ use headwater_wire::{
 use super::{
     Invocation,
     pending::{Pending, Wake, What, entry_of},
-    replay::Mismatch,
 };
 use crate::{
     machine::root_of,
@@ -24,11 +23,17 @@ impl Invocation {
     /// Take a command that [`place`](crate::Machine::place) says to take.
     pub(super) fn take_command(&mut self, command: Command, seq: u64, now: Timestamp) {
         self.add_root(root_of(&command, seq));
+        if let Command::Grant(_) = command {
+            self.value.status = Status::Running;
+        }
         if self.value.parked.is_some() {
             if self.program.is_none() {
                 return self.defer(command, seq, now);
             }
             self.unpark(now);
+            if self.has_more() {
+                return self.defer(command, seq, now);
+            }
         }
         match command {
             Command::Outcome(Outcome {
@@ -40,10 +45,7 @@ impl Invocation {
             Command::TimerFired(TimerId { step, .. }) => self.wake_step(step, now),
             Command::Signal(signal) => self.take_signal(signal, seq, now),
             Command::Cancel(Cancel { reason, .. }) => self.take_cancel(reason, now),
-            Command::Grant(_) => {
-                self.value.status = Status::Running;
-                self.settle_program(now);
-            }
+            Command::Grant(_) => self.settle_program(now),
             Command::Start(_)
             | Command::Resume { .. }
             | Command::Submit(_)
@@ -62,8 +64,7 @@ impl Invocation {
             let reason = result.err().unwrap_or_else(|| {
                 Failure::fatal(Code::NONDETERMINISM, "the workflow went on by itself")
             });
-            let difference = Vec::new();
-            return self.park(Mismatch { reason, difference }, now);
+            return self.park_unfinished(reason, now);
         }
         let Some(anchor) = self.value.anchors.get(&step).copied() else {
             return;
@@ -87,6 +88,10 @@ impl Invocation {
             .map(|(step, _)| *step)
             .collect();
         for step in &due {
+            // What an earlier one made the program decide has to be in the journal first.
+            if self.has_more() || self.draft_is_full() {
+                break;
+            }
             // An earlier one may have ended the invocation or dropped this one.
             let Some(pending) = self.pending.get(step) else {
                 continue;
@@ -110,6 +115,7 @@ impl Invocation {
             self.draft.roots.clone_from(&self.value.turn.roots);
             self.draft.dirty = true;
             self.settle_program(now);
+            self.act_on_deferred(now);
         }
     }
 
@@ -174,7 +180,7 @@ impl Invocation {
                 self.push(&Entry::Done { step, t, value });
                 self.conclude(step, Ok(told), now);
             }
-            Err(failure) => self.attempt_failed(step, attempt, failure, now),
+            Err(failure) => self.attempt_failed(step, attempt, failure.within_limits(), now),
         }
     }
 
@@ -342,8 +348,18 @@ impl Invocation {
                 }
             }
         }
-        for deferred in std::mem::take(&mut self.value.deferred) {
-            match deferred {
+        self.settle_program(now);
+        self.act_on_deferred(now);
+    }
+
+    /// Act on what was deferred, one after another, as far as the turn has room.
+    fn act_on_deferred(&mut self, now: Timestamp) {
+        while !self.value.deferred.is_empty()
+            && self.is_live()
+            && !self.has_undecided()
+            && !self.draft_is_full()
+        {
+            match self.value.deferred.remove(0) {
                 Deferred::Outcome {
                     step,
                     attempt,
@@ -365,13 +381,11 @@ impl Invocation {
                 _ => {}
             }
         }
-        self.settle_program(now);
     }
 
     fn absorb(&mut self, progress: Progress, now: Timestamp) {
         if let Some(reason) = progress.fault {
-            let difference = Vec::new();
-            return self.park(Mismatch { reason, difference }, now);
+            return self.park_unfinished(reason, now);
         }
         self.draft.undecided.extend(progress.decisions);
         if progress.end.is_some() {
@@ -518,7 +532,7 @@ impl Invocation {
         };
         match end {
             Ok(output) => self.value.output = Some(output),
-            Err(error) => self.value.error = Some(error),
+            Err(error) => self.value.error = Some(error.within_limits()),
         }
         if let Some(program) = self.program.as_mut().map(super::Attached::get) {
             self.logs.extend(program.take_logs());

@@ -10,12 +10,19 @@ use headwater_wire::{
 
 use super::{Invocation, pending::What};
 use crate::{
-    machine::{Effect, Machine, Placement, Turn, address},
+    machine::{Effect, Machine, Placement, Turn, address, root_of},
     program::LogLine,
 };
 
 impl Machine for Invocation {
     fn place(&self, command: &Command, seq: u64) -> Placement {
+        // Whatever something hangs on, or the last turn rests on, was taken.
+        let root = root_of(command, seq);
+        if !matches!(command, Command::Start(_))
+            && (self.is_anchor(&root) || self.value.turn.roots.contains(&root))
+        {
+            return Placement::Taken;
+        }
         match command {
             Command::Start(start) => self.place_start(start),
             Command::Submit(_) | Command::Release(_) => Placement::Foreign(
@@ -29,7 +36,9 @@ impl Machine for Invocation {
                     Placement::Taken
                 } else if self.value.status.is_ended() {
                     Placement::Drop("the invocation has ended")
-                } else if self.buffer_is_full(signal.data.bytes().len()) {
+                } else if self.buffer_is_full(signal.data.bytes().len())
+                    || signals.taken.len() >= 2 * limits::SIGNALS_TAKEN_MAX
+                {
                     Placement::Wait
                 } else {
                     self.place_in_turn()
@@ -47,7 +56,6 @@ impl Machine for Invocation {
             }
             Command::Resume { .. } => match self.value.parked {
                 Some(_) => self.place_in_turn(),
-                None if self.value.turn.roots.contains(&Root::Command(seq)) => Placement::Taken,
                 None => Placement::Drop("the invocation is not parked"),
             },
             Command::Grant(ticket) => match &self.value.ticket {
@@ -130,13 +138,27 @@ impl Machine for Invocation {
 impl Invocation {
     /// Take it, unless the program has first to finish what it decided.
     fn place_in_turn(&self) -> Placement {
-        let full = self.value.parked.is_some()
-            && self.program.is_none()
-            && self.value.deferred.len() >= limits::DEFERRED_MAX;
-        match full || self.has_more() {
+        let finishing = self.value.parked.is_none() && self.has_more();
+        match self.deferred_is_full() || finishing {
             true => Placement::Wait,
             false => Placement::Take,
         }
+    }
+
+    fn deferred_is_full(&self) -> bool {
+        let bytes = |deferred: &Deferred| match deferred {
+            Deferred::Outcome {
+                value: Some(value), ..
+            } => value.bytes().len(),
+            Deferred::Outcome {
+                error: Some(error), ..
+            } => error.message.len(),
+            _ => 0,
+        };
+        let deferred = &self.value.deferred;
+        self.value.parked.is_some()
+            && (deferred.len() >= limits::DEFERRED_MAX
+                || deferred.iter().map(bytes).sum::<usize>() >= limits::TURN_BYTES_MAX)
     }
 
     fn buffer_is_full(&self, more_bytes: usize) -> bool {
@@ -194,7 +216,7 @@ impl Invocation {
 
     fn release_other(&self, start: &Start) -> Option<Effect> {
         let ticket = start.ticket.clone()?;
-        let key = headwater_wire::Key::of_key_queue(&ticket.key).ok()?;
+        let key = headwater_wire::Key::of_key_queue(&self.value.queue, &ticket.key).ok()?;
         // The queue of a key lives on the partition of the key, and the start came from there.
         Some(Effect::Command {
             to: headwater_wire::names::Address {
@@ -218,11 +240,11 @@ impl Invocation {
         };
         if !matches!(pending.what, What::Activity { .. }) || *attempt > pending.attempt {
             Placement::Drop("the outcome of an attempt that was never made")
-        } else if *attempt < pending.attempt
-            || pending.wake.is_some()
-            || self.value.deferred.iter().any(deferred)
-        {
+        } else if *attempt < pending.attempt || self.value.deferred.iter().any(deferred) {
             Placement::Taken
+        } else if pending.wake.is_some() {
+            // By a stale value only: a fresh one has begun the attempt.
+            Placement::Drop("the outcome of an attempt that has not begun")
         } else {
             self.place_in_turn()
         }

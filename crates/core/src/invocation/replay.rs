@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use headwater_wire::{
-    Code, Entry, Failure, Status, Timestamp, Value,
+    Code, Entry, Failure, Timestamp, Value,
     journal::Lines,
     value::{Difference, EffectTag},
 };
@@ -39,9 +39,11 @@ impl Invocation {
             pending: BTreeMap::new(),
             program: None,
             draft: Draft::default(),
+            unfinished: false,
             default_retention,
             logs: Vec::new(),
         };
+        invocation.unfinished = invocation.value.turn.partial;
         let entries = invocation.entries(pages)?;
         invocation.restore_pending(&entries)?;
         Ok(invocation)
@@ -169,12 +171,12 @@ impl Invocation {
             }
         }
         program.set_replaying(false);
-        let begun = self.value.status != Status::Queued;
-        if !is_new && begun && !self.value.turn.partial {
+        if !self.unfinished {
             replay.expect_nothing_more()?;
         }
         self.draft.undecided = replay.queue;
         self.draft.end = replay.ended;
+        self.unfinished = false;
         self.program = Some(super::Attached::new(program));
         if is_new {
             self.settle_program(now);
@@ -210,6 +212,13 @@ impl Invocation {
         self.value
             .created_at
             .after(std::time::Duration::from_millis(t))
+    }
+
+    /// Park it for what its program did after the end of the journal: a mended build goes on there.
+    pub fn park_unfinished(&mut self, reason: Failure, now: Timestamp) {
+        self.unfinished = true;
+        let difference = Vec::new();
+        self.park(Mismatch { reason, difference }, now);
     }
 
     /// Record that the invocation cannot go on by itself. Local work no longer hangs on

@@ -579,6 +579,7 @@ fn a_program_that_decides_otherwise_is_parked_with_the_difference_and_resumes_wh
     driver.turns.push(turn.value);
     driver.revision = 2;
     driver.invocation = driver.reload();
+    driver.seq = 20;
     driver.give(Command::Resume { id: "r".into() });
     assert!(driver.invocation.is_anchor(&Root::Command(driver.seq)));
     driver.run_locals();
@@ -709,4 +710,136 @@ fn outcomes_of_other_runs_steps_and_attempts_are_not_placed() {
         "an attempt never made"
     );
     assert_eq!(place(10, 1, 1), Placement::Take);
+}
+
+/// Regression: the program's stop after the end of the journal was taken for a difference, for ever.
+#[test]
+fn a_mended_build_goes_on_where_a_fault_stopped_the_other() {
+    let make = |broken: bool| {
+        async_workflow(move |ctx: Context, (): ()| async move {
+            let n: u32 = ctx.activity("first", ()).await?;
+            if broken {
+                std::future::pending::<()>().await;
+            }
+            ctx.run("second", || async { Ok::<_, Error>(n + 1) }).await
+        })
+    };
+    let mut driver = Driver::begin(make(true), "null");
+    let run = driver.invocation.value.run;
+    let result = Ok(Payload::from_json_text("1").unwrap());
+    let outcome = Outcome { run, step: 1, attempt: 1, result, worker: String::new() };
+    driver.invocation.take(Command::Outcome(outcome), 11, driver.now);
+    let turn = driver.invocation.prepare(driver.now, "e-1".into()).unwrap();
+    assert_eq!(driver.status(), Status::Parked);
+    driver.turns.push(turn.value);
+    driver.revision += 1;
+    driver.workflow = make(false);
+    driver.invocation = driver.reload();
+    driver.seq = 20;
+    driver.give(Command::Resume { id: "r".into() });
+    driver.run_locals();
+    assert_eq!((driver.status(), driver.output().as_str()), (Status::Completed, "2"));
+}
+
+/// Regression: what one timer made the program decide was journaled after the next timer.
+#[test]
+fn very_many_timers_due_at_once_leave_a_journal_that_replays() {
+    let workflow = async_workflow(|ctx: Context, (): ()| async move {
+        let naps = (0..600).map(|n| {
+            let ctx = ctx.clone();
+            Box::pin(async move {
+                ctx.sleep(Duration::from_secs(1)).await?;
+                ctx.activity::<u32>("after", n).await
+            })
+        });
+        Ok::<_, Error>(ctx.all(naps).await.len())
+    });
+    let mut driver = Driver::begin(workflow, "null");
+    driver.now = driver.now.after(Duration::from_secs(2));
+    while driver.invocation.fire_due(driver.now, &ANY) {
+        driver.store();
+        driver.check_replay();
+    }
+    for step in 601..=1200 {
+        driver.outcome(step, 1, Ok("0"));
+    }
+    assert_eq!(driver.output(), "600");
+}
+
+/// Regression: a resume that came again was dropped although local work hung on it.
+#[test]
+fn what_something_hangs_on_is_known_when_it_comes_again() {
+    let workflow = async_workflow(|ctx: Context, (): ()| async move {
+        ctx.signal::<()>("go").await?;
+        ctx.run("work", || std::future::pending::<Result<(), Error>>()).await
+    });
+    let mut driver = Driver::begin(workflow, "null");
+    driver.signal("s", "go", "null");
+    let go = driver.seq;
+    driver.signal("other", "n", "null");
+    let again = Command::Signal(Signal { id: "s".into(), name: "go".into(), data: Payload::null() });
+    assert!(driver.invocation.is_anchor(&Root::Command(go)));
+    assert_eq!(driver.invocation.place(&again, go), Placement::Taken);
+    assert_eq!(driver.invocation.place(&Command::Resume { id: "r".into() }, go), Placement::Taken);
+}
+
+/// Regression: with local work under way a workflow was polled less often than on replay.
+#[test]
+fn branches_that_wake_each_other_decide_the_same_beside_local_work() {
+    let workflow = async_workflow(|ctx: Context, (): ()| async move {
+        let (send, receive) = futures::channel::oneshot::channel::<()>();
+        let first = async {
+            receive.await.ok();
+            ctx.activity::<u32>("b", ()).await
+        };
+        let second = async {
+            let n = ctx.activity::<u32>("a", ()).await;
+            send.send(()).ok();
+            n
+        };
+        let third = ctx.run("long", || std::future::pending::<Result<u32, Error>>());
+        let (b, a, _) = futures::join!(first, second, third.into_future());
+        Ok::<_, Error>(a? + b?)
+    });
+    let mut driver = Driver::begin(workflow, "null");
+    driver.invocation.release_locals(&ANY);
+    let mut cx = std::task::Context::from_waker(Waker::noop());
+    assert!(driver.invocation.poll_local(&mut cx).is_pending());
+    driver.outcome(1, 1, Ok("1"));
+    assert_eq!(driver.invocation.value.turn.effects, [EffectTag::Task(3, 1)]);
+    assert!(driver.invocation.poll_local(&mut cx).is_pending());
+    driver.check_replay();
+}
+
+/// Regression: the outcome of attempt n was taken for known by a value that had not begun it.
+#[test]
+fn an_outcome_of_an_attempt_that_a_stale_value_has_not_begun_needs_a_fresh_one() {
+    let workflow = async_workflow(|ctx: Context, (): ()| async move { ctx.activity::<()>("x", ()).await });
+    let mut driver = Driver::begin(workflow, "null");
+    driver.outcome(1, 1, Err(failure("one")));
+    let run = driver.invocation.value.run;
+    let outcome = |attempt| Command::Outcome(Outcome { run, step: 1, attempt, result: Ok(Payload::null()), worker: String::new() });
+    assert!(matches!(driver.invocation.place(&outcome(2), 50), Placement::Drop(_)));
+    assert_eq!(driver.invocation.place(&outcome(1), 51), Placement::Taken);
+}
+
+#[test]
+fn a_queued_invocation_that_parks_at_its_grant_is_queued_no_more() {
+    let workflow = async_workflow(|_: Context, (): ()| async move {
+        std::future::pending::<()>().await;
+        Ok::<_, Error>(())
+    });
+    let ticket = headwater_wire::command::Ticket { key: "k".into(), number: 9 };
+    let start = Start { ticket: Some(ticket.clone()), ..start("null") };
+    let mut invocation = Invocation::create(start, birth());
+    invocation.prepare(birth().at, "e-1".into()).unwrap();
+    assert_eq!(invocation.value.status, Status::Queued);
+    invocation.committed(1);
+    let program = workflow.instantiate(invocation.program_info());
+    let mismatch = invocation.attach(program, &[] as &[&[u8]], birth().at).unwrap_err();
+    invocation.park(mismatch, birth().at);
+    invocation.take(Command::Grant(ticket), 12, birth().at);
+    invocation.prepare(birth().at, "e-2".into()).unwrap();
+    assert_eq!(invocation.value.status, Status::Parked);
+    assert!(invocation.value.turn.partial, "its program is still to be run");
 }

@@ -4,9 +4,10 @@
 use headwater_wire::{
     Status, Timestamp,
     command::Retention,
+    failure::cut,
     journal::Lines,
     limits,
-    value::{EffectTag, LastTurn, Wait},
+    value::{EffectTag, LastTurn, Root, Wait},
 };
 
 use super::{
@@ -41,7 +42,11 @@ impl Invocation {
             id: id.clone(),
             roots: std::mem::take(&mut self.draft.roots),
             effects: std::mem::take(&mut self.draft.effects),
-            partial: self.has_more() || (!ended && self.postponed()),
+            partial: !ended
+                && match self.program {
+                    Some(_) => self.has_undecided(),
+                    None => self.unfinished,
+                },
         };
         self.forget_old_signals();
         self.describe();
@@ -59,11 +64,6 @@ impl Invocation {
         })
     }
 
-    /// The program of a new invocation has not been run yet.
-    fn postponed(&self) -> bool {
-        self.journal.entries == 0 && self.value.status == Status::Running && self.pending.is_empty()
-    }
-
     /// Committed entries that have grown past a page move to it; a function of the stored value
     /// alone, so that the page is the same whoever writes it.
     fn turn_page(&mut self) -> Option<(u32, String)> {
@@ -76,7 +76,8 @@ impl Invocation {
         Some((self.journal.pages, page))
     }
 
-    /// A signal that is older than the retention cannot come again.
+    /// A signal that is older than the retention cannot come again, unless something hangs on it.
+    /// Of very many, those that came long ago are forgotten earlier: the value has a limit.
     fn forget_old_signals(&mut self) {
         let taken = &mut self.value.signals.taken;
         if taken.is_empty() {
@@ -87,12 +88,20 @@ impl Invocation {
             .updated_at
             .since(self.value.created_at)
             .as_millis();
-        let keep = self
-            .default_retention
-            .max(limits::RETENTION_MIN)
-            .as_millis();
-        let oldest = u64::try_from(age.saturating_sub(keep)).unwrap_or(u64::MAX);
-        taken.retain(|signal| signal.t >= oldest);
+        let ms_ago = |time: std::time::Duration| {
+            u64::try_from(age.saturating_sub(time.as_millis())).unwrap_or(u64::MAX)
+        };
+        let oldest = ms_ago(self.default_retention.max(limits::RETENTION_MIN));
+        let recent = ms_ago(limits::SIGNALS_TAKEN_KEPT);
+        let beyond = taken.len().saturating_sub(limits::SIGNALS_TAKEN_MAX);
+        let (anchors, roots) = (&self.value.anchors, &self.value.turn.roots);
+        let mut index = 0;
+        taken.retain(|signal| {
+            index += 1;
+            let root = Root::Command(signal.seq);
+            let forgotten = signal.t < oldest || (index <= beyond && signal.t < recent);
+            !forgotten || roots.contains(&root) || anchors.values().any(|a| *a == root)
+        });
     }
 
     /// Status, waits and the sentence that says why.
@@ -166,7 +175,10 @@ fn wait(step: u32, pending: &Pending) -> Wait {
         topic,
         until: pending.due(),
         attempt: (pending.attempt > 1).then_some(pending.attempt),
-        error: pending.error.clone(),
+        error: pending
+            .error
+            .as_ref()
+            .map(|error| cut(error, limits::WAIT_ERROR_BYTES_MAX).to_owned()),
     }
 }
 
@@ -191,6 +203,7 @@ impl Pending {
             ),
         };
         if let Some(error) = &self.error {
+            let error = cut(error, limits::WAIT_ERROR_BYTES_MAX);
             why.push_str(&format!("; last error: {error}"));
         }
         why

@@ -11,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use headwater_wire::{Code, Failure, Payload, Timestamp, task::idempotency_key};
+use headwater_wire::{
+    Code, Failure, Payload, Timestamp, names::check_name, task::idempotency_key,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -135,7 +137,13 @@ impl<T: DeserializeOwned> IntoFuture for ActivityCall<T> {
             retry,
             ..
         } = self;
+        let named = check_name("activity", &name)
+            .and_then(|()| check_name("topic", topic.as_ref().unwrap_or(&name)));
         let step = match input {
+            _ if named.is_err() => {
+                let message = named.err().map_or_else(String::new, |e| e.to_string());
+                Err(Some(Failure::fatal(Code::DECODE, message)))
+            }
             Ok(input) => Ok(Step::new(&shared, move |step, _| Decision::Activity {
                 step,
                 topic: topic.unwrap_or_else(|| name.clone()),
@@ -363,7 +371,9 @@ where
             this.running = None;
             return Poll::Ready(decode(&format!("result of {}", this.what), outcome));
         }
-        this.poll_work(cx);
+        if this.step.shared.state().driving {
+            this.poll_work(cx);
+        }
         Poll::Pending
     }
 }

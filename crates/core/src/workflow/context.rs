@@ -2,7 +2,9 @@
 
 use std::{fmt::Display, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
-use headwater_wire::{InvocationId, Payload, Timestamp};
+use headwater_wire::{
+    InvocationId, Payload, Timestamp, failure::cut, limits::NAME_BYTES_MAX,
+};
 use rand_core::Rng as _;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -58,6 +60,7 @@ impl Context {
     }
 
     /// Run a local step: in the engine's process, at least once, its outcome recorded once.
+    /// A name over `NAME_BYTES_MAX` is cut.
     ///
     /// The closure is called once an attempt; its future may borrow from the workflow. Errors
     /// are tried again unless they are [`Error::fatal`].
@@ -85,7 +88,7 @@ impl Context {
     {
         RunCall {
             shared: Arc::clone(&self.shared),
-            name: name.into(),
+            name: cut(&name.into(), NAME_BYTES_MAX).to_owned(),
             retry: Retry::default(),
             work,
         }
@@ -122,7 +125,7 @@ impl Context {
     pub fn signal<T: DeserializeOwned>(&self, name: impl Into<String>) -> SignalWait<T> {
         SignalWait {
             shared: Arc::clone(&self.shared),
-            name: name.into(),
+            name: cut(&name.into(), NAME_BYTES_MAX).to_owned(),
             timeout: None,
             output: PhantomData,
         }

@@ -133,12 +133,12 @@ impl AsyncProgram {
         for _ in 0..POLLS_MAX {
             self.wakes.woken.store(false, Ordering::Release);
             end = self.poll_once();
-            let spins = self.shared.state().has_local_work();
-            if end.is_some() || spins || !self.wakes.woken.load(Ordering::Acquire) {
+            if end.is_some() || !self.wakes.woken.load(Ordering::Acquire) {
                 break;
             }
         }
         let mut state = self.shared.state();
+        state.wake_local_work();
         let decisions = std::mem::take(&mut state.decisions);
         let fault = (end.is_none() && !state.waits()).then(foreign_await);
         Progress {
@@ -205,18 +205,28 @@ impl Program for AsyncProgram {
     }
 
     fn cancel(&mut self, failure: Failure, now: Timestamp) -> Progress {
-        let mut state = self.shared.state();
+        let state = self.shared.state();
         let waiting: Vec<u32> = state
             .slots
             .iter()
             .filter(|(_, slot)| slot.outcome.is_none())
             .map(|(step, _)| *step)
             .collect();
-        for step in waiting {
-            state.resolve(step, Err(failure.clone()));
-        }
         drop(state);
-        self.advance(now)
+        // One after another, so that what follows from each is decided in the same order always.
+        let mut all = Progress::default();
+        for step in waiting {
+            let is_open = self.shared.state().slots.contains_key(&step);
+            if !is_open || all.end.is_some() {
+                continue;
+            }
+            self.shared.state().resolve(step, Err(failure.clone()));
+            let progress = self.advance(now);
+            all.decisions.extend(progress.decisions);
+            all.end = progress.end;
+            all.fault = progress.fault;
+        }
+        all
     }
 
     fn set_replaying(&mut self, replaying: bool) {
@@ -257,7 +267,10 @@ impl Program for AsyncProgram {
                 return Poll::Pending;
             }
             let before = self.shared.state().steps;
-            if let Some(end) = self.poll_once() {
+            self.shared.state().driving = true;
+            let end = self.poll_once();
+            self.shared.state().driving = false;
+            if let Some(end) = end {
                 return Poll::Ready(out_of_turn(end));
             }
             if self.shared.state().steps != before {

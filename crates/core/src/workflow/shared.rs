@@ -23,6 +23,9 @@ pub(super) struct State {
     pub(super) replaying: bool,
     /// The program is being dropped: futures must not decide anything any more.
     pub(super) closed: bool,
+    /// Local steps are being driven: only then is the user's work in them polled, so that a
+    /// workflow goes through the same polls live and on replay.
+    pub(super) driving: bool,
     pub(super) steps: u32,
     pub(super) decisions: Vec<Decision>,
     pub(super) slots: BTreeMap<u32, Slot>,
@@ -50,6 +53,7 @@ impl Shared {
                 random,
                 replaying: false,
                 closed: false,
+                driving: false,
                 steps: 0,
                 decisions: Vec::new(),
                 slots: BTreeMap::new(),
@@ -98,6 +102,17 @@ impl State {
         self.slots
             .values()
             .any(|slot| slot.released.is_some() || slot.running.is_some())
+    }
+
+    /// Have the local steps polled at the next poll of the program.
+    pub(super) fn wake_local_work(&mut self) {
+        for slot in self.slots.values_mut() {
+            if (slot.released.is_some() || slot.running.is_some())
+                && let Some(waker) = slot.waker.take()
+            {
+                waker.wake();
+            }
+        }
     }
 
     /// The future of a step is gone.

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{FutureExt, future::poll_fn};
 use headwater_core::{LogLevel, Turn};
 use headwater_store::{Bucket, Expect, Read, StoreError, Ttl, Verdict};
-use headwater_wire::{Status, value::Root};
+use headwater_wire::{Code, Failure, Status, limits, value::Root};
 
 use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER, place::Attached};
 use crate::emit::{Backoff, emit, put_page};
@@ -16,7 +16,8 @@ impl Actor {
         let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
             return;
         };
-        if !invocation.may_run_before_first_value() {
+        // After a loss somebody else may be at it: no step may run twice for that.
+        if self.losses > 0 || !invocation.may_run_before_first_value() {
             return;
         }
         invocation.release_locals(&|_| true);
@@ -56,12 +57,34 @@ impl Actor {
                 return Err(Lost);
             }
         };
+        if turn.value.len() > limits::VALUE_BYTES_MAX && !self.overflow {
+            tracing::error!(key = %self.address.key, bytes = turn.value.len(), "the value would pass VALUE_BYTES_MAX; the invocation fails");
+            self.overflow = true;
+            return Err(Lost);
+        }
         let revision = self.swap(turn).await?;
+        self.overflow = false;
         if let Some(loaded) = &mut self.loaded {
             loaded.machine_mut().committed(revision);
         }
         self.after_commit().await;
         Ok(true)
+    }
+
+    /// An invocation whose value cannot be stored fails, with that reason.
+    pub(super) fn fail_if_too_large(&mut self) {
+        let now = self.shared.env.now();
+        let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
+            return;
+        };
+        if self.overflow && !invocation.has_turn_to_store() && !invocation.value().status.is_ended()
+        {
+            let message = format!(
+                "its state would pass the limit VALUE_BYTES_MAX of {} bytes: keep inputs, results and signals small, and what is large elsewhere",
+                limits::VALUE_BYTES_MAX
+            );
+            invocation.fail(Failure::fatal(Code::TOO_LARGE, message), now);
+        }
     }
 
     /// Compare and swap, until the answer is known.
@@ -306,24 +329,34 @@ impl Actor {
             headwater_core::Machine::is_anchor(invocation.as_ref(), &d.root)
         };
         let anchor = self.held.iter().find(anchored);
-        let partial = invocation.value().turn.partial && invocation.is_stored();
-        if invocation.needs_program()
-            && invocation.value().parked.is_none()
-            && (anchor.is_some() || partial)
-        {
+        let anchored_here = anchor.is_some()
+            && invocation.needs_program()
+            && invocation.value().parked.is_none();
+        if anchored_here || invocation.can_go_on() {
             let redelivered = anchor
                 .or(self.held.first())
                 .map_or(0, |d| d.delivery.deliveries);
             return self.revive(redelivered).await;
         }
-        let (held, fired) = (&self.held, &self.fired);
-        invocation.release_locals(&|root| Self::in_hand(held, fired, root));
+        self.release_locals();
         Ok(())
+    }
+
+    /// What hangs on what is in hand may run; when stopping, nothing new begins.
+    fn release_locals(&mut self) {
+        let (held, fired) = (&self.held, &self.fired);
+        if let Some(Loaded::Invocation(invocation)) = &mut self.loaded
+            && !invocation.has_turn_to_store()
+            && !self.shared.is_stopping()
+        {
+            invocation.release_locals(&|root| Self::in_hand(held, fired, root));
+        }
     }
 
     /// Replay the program, since work of it hangs on a command that came again.
     async fn revive(&mut self, deliveries: u64) -> Result<(), Lost> {
-        if self.cold && deliveries > SUSPECT_AFTER && self.suspect().await? {
+        let suspected = self.cold && deliveries > SUSPECT_AFTER && self.has_workflow();
+        if suspected && self.suspect().await? {
             return Ok(());
         }
         if let Attached::NotHere = self.attach().await {
@@ -333,12 +366,7 @@ impl Actor {
             self.loaded = None;
             return Ok(());
         }
-        let (held, fired) = (&self.held, &self.fired);
-        if let Some(Loaded::Invocation(invocation)) = &mut self.loaded
-            && !invocation.has_turn_to_store()
-        {
-            invocation.release_locals(&|root| Self::in_hand(held, fired, root));
-        }
+        self.release_locals();
         Ok(())
     }
 

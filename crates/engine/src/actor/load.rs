@@ -118,7 +118,7 @@ impl Actor {
             return false;
         };
         match self.address.key.owner() {
-            Ok(Owner::KeyQueue(partition_key)) => {
+            Ok(Owner::KeyQueue { partition_key, .. }) => {
                 let address = &self.address;
                 let retention = self.shared.config.retention;
                 let queue =
@@ -250,6 +250,11 @@ impl Actor {
             // Drop only by a read that was made after the command came.
             if self.fresh_at < delivered.received {
                 self.answer(&delivered, Verdict::Nak(Duration::ZERO)).await;
+                continue;
+            }
+            if let Command::Grant(_) = delivered.command {
+                // Its start is on the way: the queue of the key sent it before.
+                self.answer(&delivered, Verdict::Nak(GIVE_BACK)).await;
                 continue;
             }
             let waits_for_start = matches!(

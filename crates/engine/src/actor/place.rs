@@ -3,9 +3,9 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use headwater_core::{Machine, Placement, invocation::Mismatch};
+use headwater_core::{Effect, Machine, Placement, invocation::Mismatch};
 use headwater_store::{StoreError, Verdict};
-use headwater_wire::{Code, Command, Failure, Status, limits};
+use headwater_wire::{Code, Command, Failure, Status, limits, names::Address};
 
 use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER};
 use crate::{
@@ -30,7 +30,7 @@ impl Actor {
     /// Place everything in hand.
     pub(super) async fn place_all(&mut self) -> Result<(), Lost> {
         let mut later = VecDeque::new();
-        while let Some(delivered) = self.queue.pop_front() {
+        while let Some(mut delivered) = self.queue.pop_front() {
             if self.is_too_old(&delivered) {
                 continue;
             }
@@ -38,10 +38,22 @@ impl Actor {
                 later.push_back(delivered);
                 continue;
             };
+            if let Some(to) = self.forward_to(&delivered) {
+                let command = Box::new(delivered.command.clone());
+                let forward = vec![Effect::Command { to, command }];
+                emit(&self.shared.store, &self.shared.env, forward).await;
+                self.answer(&delivered, Verdict::Ack).await;
+                continue;
+            }
             let machine = loaded.machine();
             let placement = match machine.turn_is_full() {
                 true => Placement::Wait,
                 false => machine.place(&delivered.command, delivered.delivery.seq),
+            };
+            // A turn that is not stored yet must not decide that something is dropped or refused.
+            let placement = match placement {
+                Placement::Drop(_) | Placement::Refuse(_) if machine.has_turn() => Placement::Wait,
+                placement => placement,
             };
             match placement {
                 Placement::Take => self.take(delivered, &mut later).await?,
@@ -51,17 +63,13 @@ impl Actor {
                     } else if self.refresh().await {
                         later.push_back(delivered);
                     } else {
-                        self.queue.push_front(delivered);
-                        self.queue.extend(later);
-                        return Err(Lost);
+                        return Err(self.lost(delivered, &mut later));
                     }
                 }
                 Placement::Taken => self.hold(delivered).await,
                 Placement::Drop(reason) => {
                     if self.fresh_at < delivered.received && !self.refresh().await {
-                        self.queue.push_front(delivered);
-                        self.queue.extend(later);
-                        return Err(Lost);
+                        return Err(self.lost(delivered, &mut later));
                     }
                     self.shared.metrics.dropped.inc();
                     tracing::debug!(key = %self.address.key, command = delivered.command.name(), reason, "dropped");
@@ -76,8 +84,17 @@ impl Actor {
                         .give_up(&delivered.delivery, reason.to_owned())
                         .await;
                 }
-                Placement::Wait => later.push_back(delivered),
+                Placement::Wait => {
+                    // What waits must not keep others out.
+                    delivered.room = None;
+                    later.push_back(delivered);
+                }
             }
+        }
+        while later.len() > limits::WAITING_COMMANDS_MAX
+            && let Some(delivered) = later.pop_back()
+        {
+            self.give_back(delivered).await;
         }
         self.look_again = match later.is_empty() {
             true => None,
@@ -85,6 +102,37 @@ impl Actor {
         };
         self.queue = later;
         Ok(())
+    }
+
+    /// Where a command belongs that went to another task queue than its invocation's: its sender
+    /// could not know.
+    fn forward_to(&self, delivered: &Delivered) -> Option<Address> {
+        let Some(Loaded::Invocation(invocation)) = &self.loaded else {
+            return None;
+        };
+        let is_start = matches!(delivered.command, Command::Start(_));
+        let to = invocation.address();
+        (!is_start && invocation.is_stored() && to.queue != self.shared.config.queue).then_some(to)
+    }
+
+    /// Whether this engine has the workflow of the invocation in its version.
+    pub(super) fn has_workflow(&self) -> bool {
+        let Some(Loaded::Invocation(invocation)) = &self.loaded else {
+            return false;
+        };
+        let value = invocation.value();
+        let found = self
+            .shared
+            .registry
+            .find(&value.workflow, Some(&value.version));
+        matches!(found, Found::Here(..))
+    }
+
+    /// What is in hand is to be placed anew, by a value that is read again.
+    fn lost(&mut self, delivered: Delivered, later: &mut VecDeque<Delivered>) -> Lost {
+        self.queue.push_front(delivered);
+        self.queue.append(later);
+        Lost
     }
 
     /// A command held for longer than the retention may have been taken, and its value may
@@ -100,16 +148,17 @@ impl Actor {
         delivered: Delivered,
         later: &mut VecDeque<Delivered>,
     ) -> Result<(), Lost> {
-        match self.make_ready(&delivered).await? {
-            Ready::Yes => {}
-            Ready::No => {
+        match self.make_ready(&delivered).await {
+            Ok(Ready::Yes) => {}
+            Ok(Ready::No) => {
                 later.push_back(delivered);
                 return Ok(());
             }
-            Ready::GivenBack => {
+            Ok(Ready::GivenBack) => {
                 self.give_back(delivered).await;
                 return Ok(());
             }
+            Err(Lost) => return Err(self.lost(delivered, later)),
         }
         let now = self.shared.env.now();
         let Some(loaded) = &mut self.loaded else {
@@ -146,13 +195,24 @@ impl Actor {
                 None => Ready::No,
             });
         }
-        if self.cold && delivered.delivery.deliveries > SUSPECT_AFTER && self.suspect().await? {
+        let suspected = self.cold && delivered.delivery.deliveries > SUSPECT_AFTER;
+        if suspected && self.has_workflow() && self.suspect().await? {
             return Ok(Ready::Yes);
         }
         Ok(match self.attach().await {
+            // What it has decided comes first.
+            Attached::Yes if self.has_more() => Ready::No,
             Attached::Yes | Attached::Parked => Ready::Yes,
             Attached::NotHere => Ready::GivenBack,
         })
+    }
+
+    fn has_more(&self) -> bool {
+        match &self.loaded {
+            // What was deferred waits for the command that resumes it.
+            Some(Loaded::Invocation(i)) => i.has_more() && i.value().parked.is_none(),
+            _ => false,
+        }
     }
 
     /// Store that the handling of what came again and again is begun once more. True if that
@@ -231,12 +291,9 @@ impl Actor {
         let mut from_seq = from_seq;
         let mut backoff = Backoff::new("looking for earlier submissions");
         loop {
-            let first = self
-                .shared
-                .store
-                .first_command(&self.address, from_seq)
-                .await;
-            match first {
+            let Address { queue, key, .. } = &self.address;
+            let first = self.shared.store.first_command(queue, key, from_seq);
+            match first.await {
                 Ok(Some((seq, _))) if seq >= delivered.delivery.seq => return true,
                 Ok(Some((_, body))) if is_submission(&body) => return false,
                 Ok(Some((seq, _))) => from_seq = seq + 1,

@@ -19,12 +19,11 @@ impl Actor {
     /// Wait until there is something to do. False: there is nothing, and the actor is gone.
     pub(super) async fn wait(&mut self) -> bool {
         let waiting_since = self.shared.env.elapsed();
-        let mut progress_at = waiting_since + self.progress_interval();
         loop {
             let now = self.shared.env.elapsed();
             let stopping = self.shared.is_stopping();
             let idle = self.is_idle();
-            if stopping && (idle || !self.has_local_steps() || self.grace_is_over(waiting_since)) {
+            if stopping && (idle || !self.has_local_steps() || self.grace_is_over()) {
                 self.hand_back().await;
                 if self.shared.retire(&self.address.key, &mut self.inbox) {
                     return false;
@@ -43,14 +42,14 @@ impl Actor {
                 self.look_again = None;
                 return true;
             }
-            if now >= progress_at {
+            if now >= self.progress_at {
                 self.tell_progress().await;
-                progress_at = now + self.progress_interval();
+                self.progress_at = now + self.shared.config.ack_wait / 3;
             }
             let until = [
-                Some(progress_at).filter(|_| !(self.held.is_empty() && self.queue.is_empty())),
+                Some(self.progress_at).filter(|_| !(self.held.is_empty() && self.queue.is_empty())),
                 Some(waiting_since + self.idle_time()).filter(|_| idle),
-                Some(waiting_since + self.shared.config.stop_grace).filter(|_| stopping),
+                self.stop_seen.map(|at| at + self.shared.config.stop_grace),
                 self.look_again,
                 self.timer_in().map(|left| now + left),
             ];
@@ -106,15 +105,17 @@ impl Actor {
 
     /// Nothing is in hand and nothing in memory is needed for what may come.
     fn is_idle(&self) -> bool {
-        self.held.is_empty() && self.queue.is_empty() && !self.has_local_work()
+        self.held.is_empty() && self.queue.is_empty() && !self.hangs_on_fired_timer()
     }
 
-    /// Local work or a short timer: it hangs on a command in hand, or on a timer fired here.
-    fn has_local_work(&self) -> bool {
-        match &self.loaded {
-            Some(Loaded::Invocation(invocation)) => invocation.has_local_work(),
-            _ => false,
-        }
+    /// Local work hangs on a timer that was fired here and whose schedule is still to come. (What
+    /// hangs on a command in hand is seen by that command; what hangs on another is not ours.)
+    fn hangs_on_fired_timer(&self) -> bool {
+        let Some(loaded) = &self.loaded else {
+            return false;
+        };
+        let machine = loaded.machine();
+        self.fired.iter().any(|root| machine.is_anchor(root))
     }
 
     fn has_local_steps(&self) -> bool {
@@ -124,8 +125,10 @@ impl Actor {
         }
     }
 
-    fn grace_is_over(&self, waiting_since: Duration) -> bool {
-        self.shared.env.elapsed() >= waiting_since + self.shared.config.stop_grace
+    fn grace_is_over(&mut self) -> bool {
+        let now = self.shared.env.elapsed();
+        let since = *self.stop_seen.get_or_insert(now);
+        now >= since + self.shared.config.stop_grace
     }
 
     /// How long to stay in memory: not at all when memory is short or there is nothing to keep.
@@ -151,10 +154,6 @@ impl Actor {
         let (held, fired) = (&self.held, &self.fired);
         let due = invocation.next_due(&|root| Self::in_hand(held, fired, root))?;
         Some(due.since(self.shared.env.now()))
-    }
-
-    fn progress_interval(&self) -> Duration {
-        self.shared.config.ack_wait / 3
     }
 
     /// Say that what is in hand is still being worked on.

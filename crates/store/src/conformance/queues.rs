@@ -248,8 +248,9 @@ pub(super) async fn the_first_command_of_an_address_is_found(bench: Bench) {
     bench
         .schedule(&to, timer(1), PATIENCE * 100, "not yet a command")
         .await;
+    let elsewhere = address(2, "a");
     let second = bench.command(&to, "two").await;
-    let found = async |from| must("first_command", bench.store.first_command(&to, from).await);
+    let found = async |from| must("first_command", bench.store.first_command(&to.queue, &to.key, from).await);
 
     for from in [0, 1, first] {
         assert_eq!(
@@ -260,6 +261,12 @@ pub(super) async fn the_first_command_of_an_address_is_found(bench: Bench) {
     }
     assert_eq!(found(first + 1).await, Some((second, bytes("two"))));
     assert_eq!(found(second + 1).await, None, "there are no more");
+    let third = bench.command(&elsewhere, "three").await;
+    assert_eq!(
+        found(second + 1).await,
+        Some((third, bytes("three"))),
+        "in another partition"
+    );
 
     let mut consumer = bench.consume(&partition(1), 1).await;
     let held = bench.next(&mut consumer).await;

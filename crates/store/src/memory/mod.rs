@@ -216,11 +216,12 @@ impl Store for MemoryStore {
 
     fn first_command(
         &self,
-        to: &Address,
+        queue: &str,
+        key: &Key,
         from_seq: u64,
     ) -> BoxFuture<'_, Result<Option<(u64, Bytes)>, StoreError>> {
-        let subject = self.namespace.command_subject(to);
-        self.act(move |state| Ok(state.queues.commands.first(&subject, from_seq)))
+        let filter = self.namespace.key_filter(queue, key);
+        self.act(move |state| Ok(state.queues.commands.first(&filter, from_seq)))
     }
 
     fn backlog(&self, queue: &str, partition: Partition) -> BoxFuture<'_, Result<u64, StoreError>> {

@@ -1,6 +1,7 @@
 //! A work queue: COMMANDS with its schedules, or TASKS.
 
 use std::{
+    ops::Bound,
     collections::{BTreeMap, BTreeSet},
     fmt,
     sync::Arc,
@@ -281,10 +282,20 @@ impl WorkQueue {
         self.messages.contains_key(&seq)
     }
 
-    /// The first message on a subject, from a sequence on.
-    pub(super) fn first(&self, subject: &str, from_seq: u64) -> Option<(u64, Bytes)> {
-        let seqs = self.by_subject.get(subject)?;
-        let seq = *seqs.range(from_seq..).next()?;
+    /// The first message whose subject fits a filter with one `*`, from a sequence on.
+    pub(super) fn first(&self, filter: &str, from_seq: u64) -> Option<(u64, Bytes)> {
+        let (head, tail) = filter.split_once('*')?;
+        let fits = |subject: &str| {
+            let middle = subject.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
+            middle.is_some_and(|middle| !middle.contains('.'))
+        };
+        let seq = self
+            .by_subject
+            .range::<str, _>((Bound::Included(head), Bound::Unbounded))
+            .take_while(|(subject, _)| subject.starts_with(head))
+            .filter(|(subject, _)| fits(subject))
+            .filter_map(|(_, seqs)| seqs.range(from_seq..).next().copied())
+            .min()?;
         Some((seq, self.messages.get(&seq)?.body.clone()))
     }
 
