@@ -55,7 +55,9 @@ mod tests {
     }
 
     fn members(all: &[&Member]) -> Members {
-        all.iter().map(|member| (member.key(), (*member).clone())).collect()
+        all.iter()
+            .map(|member| (member.key(), (*member).clone()))
+            .collect()
     }
 
     #[test]
@@ -72,7 +74,10 @@ mod tests {
     #[test]
     fn engines_with_other_workflows_or_of_another_queue_do_not_take_partitions_away() {
         let (own, other) = (member("own", "w"), member("other", "x"));
-        let elsewhere = Member { queue: "q".into(), ..member("elsewhere", "w") };
+        let elsewhere = Member {
+            queue: "q".into(),
+            ..member("elsewhere", "w")
+        };
         let all = members(&[&own, &other, &elsewhere]);
         for engine in [&own, &other, &elsewhere] {
             assert_eq!(owned(&all, engine, 8).len(), 8);

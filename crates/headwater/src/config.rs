@@ -64,7 +64,8 @@ pub struct NatsSection {
     pub api_prefix: Option<String>,
     /// Copies of each stream; none: three in a cluster of three or more, else one.
     pub replicas: Option<usize>,
-    /// Tags that the servers of new streams must have.
+    /// Tags that the servers of new streams must have; in the environment separated by commas.
+    #[serde(deserialize_with = "tags")]
     pub placement_tags: Vec<String>,
     /// Most bytes of each stream.
     pub max_bytes: MaxBytesSection,
@@ -177,6 +178,24 @@ impl Default for WorkerSection {
     }
 }
 
+/// A list, or a text with commas as the environment has it.
+fn tags<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Tags {
+        List(Vec<String>),
+        Text(String),
+    }
+    Ok(match Tags::deserialize(deserializer)? {
+        Tags::List(tags) => tags,
+        Tags::Text(text) => text
+            .split(',')
+            .map(|tag| tag.trim().to_owned())
+            .filter(|tag| !tag.is_empty())
+            .collect(),
+    })
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -237,9 +256,7 @@ impl Config {
         let own = Environment::with_prefix("HEADWATER")
             .prefix_separator("_")
             .separator("__")
-            .list_separator(",")
-            .with_list_parse_key("nats.placement_tags")
-            .try_parsing(true)
+            .try_parsing(false)
             .source(Some(own_vars(vars)));
         let mut builder = ::config::Config::builder()
             .add_source(file)
@@ -469,6 +486,9 @@ mod tests {
             ("NATS_URL", "nats://env"),
             ("HEADWATER_ENGINE__PARTITIONS", "16"),
             ("HEADWATER_NAMESPACE", "a"),
+            ("HEADWATER_NATS__PASSWORD", "0123"),
+            ("HEADWATER_NATS__TLS", "true"),
+            ("HEADWATER_NATS__PLACEMENT_TAGS", "ssd, eu"),
         ];
         let config = load(toml, &vars, &[]).unwrap();
         assert_eq!(
@@ -476,6 +496,15 @@ mod tests {
             ("nats://env", Some(16))
         );
         assert_eq!(config.namespace, "a");
+        assert_eq!(
+            config.nats.password.as_deref(),
+            Some("0123"),
+            "as it was written"
+        );
+        assert_eq!(
+            (config.nats.tls, config.nats.placement_tags.join("+")),
+            (true, "ssd+eu".to_owned())
+        );
         let config = load(toml, &vars, &[("nats.url", "nats://flag")]).unwrap();
         assert_eq!(config.nats.url, "nats://flag");
     }

@@ -280,10 +280,15 @@ async fn a_partition_key_means_another_queue_in_another_task_queue() {
     let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
     let mut engines = Vec::new();
     for queue in ["a", "b"] {
-        let config = headwater::EngineConfig { queue: queue.to_owned(), ..Default::default() };
+        let config = headwater::EngineConfig {
+            queue: queue.to_owned(),
+            ..Default::default()
+        };
         let processor = Processor::on(Arc::clone(&store), Arc::clone(&env))
             .engine(Some(config))
-            .workflow("where", move |_: Context, (): ()| async move { Ok::<_, Error>(queue.to_owned()) })
+            .workflow("where", move |_: Context, (): ()| async move {
+                Ok::<_, Error>(queue.to_owned())
+            })
             .unwrap();
         engines.push(processor.start().await.unwrap());
     }
@@ -307,12 +312,20 @@ async fn a_partition_key_means_another_queue_in_another_task_queue() {
 async fn commands_that_wait_do_not_keep_others_out() {
     let env = TokioEnv::shared();
     let store = MemoryStore::new(Arc::clone(&env), Namespace::default());
-    let config = headwater::EngineConfig { commands_max: 8, ..Default::default() };
+    let config = headwater::EngineConfig {
+        commands_max: 8,
+        ..Default::default()
+    };
     let running = Processor::on(store, env)
         .engine(Some(config))
-        .workflow("sleeper", |ctx: Context, (): ()| async move { ctx.signal::<()>("wake").await })
+        .workflow("sleeper", |ctx: Context, (): ()| async move {
+            ctx.signal::<()>("wake").await
+        })
         .unwrap()
-        .workflow("other", |_: Context, (): ()| async move { Ok::<_, Error>(1) })
+        .workflow(
+            "other",
+            |_: Context, (): ()| async move { Ok::<_, Error>(1) },
+        )
         .unwrap()
         .start()
         .await
@@ -337,14 +350,28 @@ async fn commands_that_wait_do_not_keep_others_out() {
 async fn a_signal_that_went_to_the_wrong_task_queue_is_passed_on() {
     let env = TokioEnv::shared();
     let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
-    let other = headwater::EngineConfig { queue: "orders".to_owned(), ..Default::default() };
-    let default = Processor::on(Arc::clone(&store), Arc::clone(&env)).start().await.unwrap();
+    let other = headwater::EngineConfig {
+        queue: "orders".to_owned(),
+        ..Default::default()
+    };
+    let default = Processor::on(Arc::clone(&store), Arc::clone(&env))
+        .start()
+        .await
+        .unwrap();
     let client = default.client();
-    let mut handle = client.start("w").id("x").queue("orders").send().await.unwrap();
+    let mut handle = client
+        .start("w")
+        .id("x")
+        .queue("orders")
+        .send()
+        .await
+        .unwrap();
     client.signal(&id("x"), "go", &5).await.unwrap();
     let orders = Processor::on(store, env)
         .engine(Some(other))
-        .workflow("w", |ctx: Context, (): ()| async move { ctx.signal::<u32>("go").await })
+        .workflow("w", |ctx: Context, (): ()| async move {
+            ctx.signal::<u32>("go").await
+        })
         .unwrap()
         .start()
         .await
@@ -373,6 +400,9 @@ async fn an_error_as_large_as_a_book_is_cut_and_recorded() {
         .await
         .unwrap();
     let mut handle = running.client().start("loud").send().await.unwrap();
-    assert_eq!(handle.result::<(bool, bool)>(SOON).await.unwrap(), (true, true));
+    assert_eq!(
+        handle.result::<(bool, bool)>(SOON).await.unwrap(),
+        (true, true)
+    );
     running.stop().await;
 }

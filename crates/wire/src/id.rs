@@ -366,8 +366,14 @@ mod tests {
             InvocationId::new("order 7/é").unwrap().key().as_str(),
             "order=207=2F=C3=A9"
         );
-        assert_eq!(Key::of_key_queue("default", "user-1").unwrap().as_str(), "=Kuser-1");
-        assert_eq!(Key::of_key_queue("gpu", "a b").unwrap().as_str(), "=Ka=20b=Qgpu");
+        assert_eq!(
+            Key::of_key_queue("default", "user-1").unwrap().as_str(),
+            "=Kuser-1"
+        );
+        assert_eq!(
+            Key::of_key_queue("gpu", "a b").unwrap().as_str(),
+            "=Ka=20b=Qgpu"
+        );
         let partitions: Vec<u16> = ["a", "b", "user-123", "order-7"]
             .iter()
             .map(|text| Partition::of(text, 8).0)

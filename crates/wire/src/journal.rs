@@ -100,6 +100,11 @@ pub enum Entry {
         /// Its data.
         value: Payload,
     },
+    /// Given: its turn among those of its partition key has come; the program starts now.
+    Granted {
+        /// When.
+        t: u64,
+    },
     /// Given: somebody asks the invocation to end; what it waits for fails as `cancelled`.
     Cancel {
         /// When.
@@ -110,7 +115,7 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// The step that the entry is about; none for a cancel.
+    /// The step that the entry is about; none for a grant or a cancel.
     #[must_use]
     pub fn step(&self) -> Option<u32> {
         match self {
@@ -124,7 +129,7 @@ impl Entry {
             | Self::Retry { step, .. }
             | Self::Fired { step, .. }
             | Self::Received { step, .. } => Some(*step),
-            Self::Cancel { .. } => None,
+            Self::Granted { .. } | Self::Cancel { .. } => None,
         }
     }
 
@@ -155,6 +160,7 @@ impl Entry {
             Self::Retry { .. } => "retry",
             Self::Fired { .. } => "fired",
             Self::Received { .. } => "received",
+            Self::Granted { .. } => "granted",
             Self::Cancel { .. } => "cancel",
         }
     }

@@ -248,7 +248,11 @@ impl Namespace {
     /// Filter of the commands for a key of a task queue, whatever partition they went to.
     #[must_use]
     pub fn key_filter(&self, queue: &str, key: &Key) -> String {
-        format!("{}commands.{}.*.{key}", self.subject_prefix, encode_token(queue))
+        format!(
+            "{}commands.{}.*.{key}",
+            self.subject_prefix,
+            encode_token(queue)
+        )
     }
 
     /// Subject of the schedule of a durable timer.

@@ -222,6 +222,7 @@ fn entries() -> Vec<Entry> {
             t: 10,
             reason: "r".into(),
         },
+        Entry::Granted { t: 11 },
     ]
 }
 
@@ -233,7 +234,7 @@ fn journal() {
     }
     assert_eq!(lines.to_page(), JOURNAL);
     let read = Lines::from_page(JOURNAL.as_bytes()).unwrap();
-    assert_eq!((read.entries().unwrap(), read.count()), (entries(), 12));
+    assert_eq!((read.entries().unwrap(), read.count()), (entries(), 13));
     assert_eq!(read.to_page(), JOURNAL, "paging copies bytes");
 }
 
@@ -439,7 +440,8 @@ const JOURNAL: &str = r#"[
 {"received":{"step":4,"t":9,"id":"x","value":{"k":"v"}}},
 {"signal":{"step":5,"name":"s"}},
 {"drop":{"step":5}},
-{"cancel":{"t":10,"reason":"r"}}
+{"cancel":{"t":10,"reason":"r"}},
+{"granted":{"t":11}}
 ]"#;
 const VALUE: &str = r#"{"format":1,"id":"order 7","workflow":"hello","version":"1.0.0","status":"waiting","why":"sleeps","waits":[{"step":3,"for":"timer","until":"1970-01-01T00:00:02.123456Z"}],"pending":1,"partition_key":"user-1","queue":"default","partition":3,"created_at":"1970-01-01T00:00:00.123456Z","updated_at":"1970-01-01T00:00:01.123456Z","input":"World","search":{},"run":"7.1","asker":{"request":"r1"},"ticket":{"key":"user-1","number":9},"anchors":{"3":7,"4":"timer/7.1/2/0"},"turn":{"number":2,"id":"e-1","roots":[7],"effects":["task/2/1","schedule/3/0","unschedule/4/0","release","expire-pages/2"]},"journal":{"steps":3,"entries":12,"pages":1,"tail":[
 {"run":{"step":1,"name":"say"}},

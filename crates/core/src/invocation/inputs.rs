@@ -24,7 +24,7 @@ impl Invocation {
     pub(super) fn take_command(&mut self, command: Command, seq: u64, now: Timestamp) {
         self.add_root(root_of(&command, seq));
         if let Command::Grant(_) = command {
-            self.value.status = Status::Running;
+            return self.take_grant(now);
         }
         if self.value.parked.is_some() {
             if self.program.is_none() {
@@ -45,8 +45,8 @@ impl Invocation {
             Command::TimerFired(TimerId { step, .. }) => self.wake_step(step, now),
             Command::Signal(signal) => self.take_signal(signal, seq, now),
             Command::Cancel(Cancel { reason, .. }) => self.take_cancel(reason, now),
-            Command::Grant(_) => self.settle_program(now),
-            Command::Start(_)
+            Command::Grant(_)
+            | Command::Start(_)
             | Command::Resume { .. }
             | Command::Submit(_)
             | Command::Release(_) => {}
@@ -311,6 +311,19 @@ impl Invocation {
         let at = self.at(t);
         if let Some(program) = self.program.as_mut().map(super::Attached::get) {
             let progress = program.cancel(failure, at);
+            self.absorb(progress, now);
+        }
+    }
+
+    /// Its turn has come: the program starts.
+    fn take_grant(&mut self, now: Timestamp) {
+        self.value.status = Status::Running;
+        let t = self.t(now);
+        self.push(&Entry::Granted { t });
+        let at = self.at(t);
+        if let Some(program) = self.program.as_mut().map(super::Attached::get) {
+            let progress = program.start(at);
+            self.unfinished = false;
             self.absorb(progress, now);
         }
     }

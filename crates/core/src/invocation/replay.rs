@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use headwater_wire::{
-    Code, Entry, Failure, Timestamp, Value,
+    Code, Entry, Failure, Status, Timestamp, Value,
     journal::Lines,
     value::{Difference, EffectTag},
 };
@@ -75,6 +75,7 @@ impl Invocation {
                 continue;
             }
             match entry {
+                Entry::Granted { .. } => {}
                 Entry::Cancel { .. } => self.pending.clear(),
                 Entry::Retry {
                     step,
@@ -133,7 +134,8 @@ impl Invocation {
         }
     }
 
-    /// Replay the program against the journal and keep it. A new invocation's program starts.
+    /// Replay the program against the journal and keep it. A new invocation's program starts, that
+    /// of a queued one when it is granted.
     ///
     /// On a mismatch the invocation is as before, without a program; park it.
     pub fn attach(
@@ -147,8 +149,17 @@ impl Invocation {
             reason: Failure::fatal(Code::DECODE, error.to_string()),
             difference: Vec::new(),
         })?;
+        if self.value.status == Status::Queued {
+            // It starts when it is granted, not before.
+            self.program = Some(super::Attached::new(program));
+            return Ok(());
+        }
+        let start = match entries.first() {
+            Some(Entry::Granted { t }) => self.at(*t),
+            _ => self.value.created_at,
+        };
         program.set_replaying(!is_new);
-        let progress = program.start(self.value.created_at);
+        let progress = program.start(start);
         let mut replay = Replay {
             queue: VecDeque::new(),
             ended: None,

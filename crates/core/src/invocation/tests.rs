@@ -94,7 +94,7 @@ impl Driver {
             self.invocation.committed(self.revision);
             self.turns.push(turn.value);
             // Every turn at first, then now and then: replaying a long journal takes its time.
-            if self.turns.len() < 20 || self.turns.len() % 97 == 0 {
+            if self.turns.len() < 20 || self.turns.len().is_multiple_of(97) {
                 self.check_replay();
             }
         }
@@ -727,8 +727,16 @@ fn a_mended_build_goes_on_where_a_fault_stopped_the_other() {
     let mut driver = Driver::begin(make(true), "null");
     let run = driver.invocation.value.run;
     let result = Ok(Payload::from_json_text("1").unwrap());
-    let outcome = Outcome { run, step: 1, attempt: 1, result, worker: String::new() };
-    driver.invocation.take(Command::Outcome(outcome), 11, driver.now);
+    let outcome = Outcome {
+        run,
+        step: 1,
+        attempt: 1,
+        result,
+        worker: String::new(),
+    };
+    driver
+        .invocation
+        .take(Command::Outcome(outcome), 11, driver.now);
     let turn = driver.invocation.prepare(driver.now, "e-1".into()).unwrap();
     assert_eq!(driver.status(), Status::Parked);
     driver.turns.push(turn.value);
@@ -738,7 +746,10 @@ fn a_mended_build_goes_on_where_a_fault_stopped_the_other() {
     driver.seq = 20;
     driver.give(Command::Resume { id: "r".into() });
     driver.run_locals();
-    assert_eq!((driver.status(), driver.output().as_str()), (Status::Completed, "2"));
+    assert_eq!(
+        (driver.status(), driver.output().as_str()),
+        (Status::Completed, "2")
+    );
 }
 
 /// Regression: what one timer made the program decide was journaled after the next timer.
@@ -771,16 +782,26 @@ fn very_many_timers_due_at_once_leave_a_journal_that_replays() {
 fn what_something_hangs_on_is_known_when_it_comes_again() {
     let workflow = async_workflow(|ctx: Context, (): ()| async move {
         ctx.signal::<()>("go").await?;
-        ctx.run("work", || std::future::pending::<Result<(), Error>>()).await
+        ctx.run("work", std::future::pending::<Result<(), Error>>)
+            .await
     });
     let mut driver = Driver::begin(workflow, "null");
     driver.signal("s", "go", "null");
     let go = driver.seq;
     driver.signal("other", "n", "null");
-    let again = Command::Signal(Signal { id: "s".into(), name: "go".into(), data: Payload::null() });
+    let again = Command::Signal(Signal {
+        id: "s".into(),
+        name: "go".into(),
+        data: Payload::null(),
+    });
     assert!(driver.invocation.is_anchor(&Root::Command(go)));
     assert_eq!(driver.invocation.place(&again, go), Placement::Taken);
-    assert_eq!(driver.invocation.place(&Command::Resume { id: "r".into() }, go), Placement::Taken);
+    assert_eq!(
+        driver
+            .invocation
+            .place(&Command::Resume { id: "r".into() }, go),
+        Placement::Taken
+    );
 }
 
 /// Regression: with local work under way a workflow was polled less often than on replay.
@@ -797,7 +818,7 @@ fn branches_that_wake_each_other_decide_the_same_beside_local_work() {
             send.send(()).ok();
             n
         };
-        let third = ctx.run("long", || std::future::pending::<Result<u32, Error>>());
+        let third = ctx.run("long", std::future::pending::<Result<u32, Error>>);
         let (b, a, _) = futures::join!(first, second, third.into_future());
         Ok::<_, Error>(a? + b?)
     });
@@ -806,7 +827,10 @@ fn branches_that_wake_each_other_decide_the_same_beside_local_work() {
     let mut cx = std::task::Context::from_waker(Waker::noop());
     assert!(driver.invocation.poll_local(&mut cx).is_pending());
     driver.outcome(1, 1, Ok("1"));
-    assert_eq!(driver.invocation.value.turn.effects, [EffectTag::Task(3, 1)]);
+    assert_eq!(
+        driver.invocation.value.turn.effects,
+        [EffectTag::Task(3, 1)]
+    );
     assert!(driver.invocation.poll_local(&mut cx).is_pending());
     driver.check_replay();
 }
@@ -814,13 +838,41 @@ fn branches_that_wake_each_other_decide_the_same_beside_local_work() {
 /// Regression: the outcome of attempt n was taken for known by a value that had not begun it.
 #[test]
 fn an_outcome_of_an_attempt_that_a_stale_value_has_not_begun_needs_a_fresh_one() {
-    let workflow = async_workflow(|ctx: Context, (): ()| async move { ctx.activity::<()>("x", ()).await });
+    let workflow =
+        async_workflow(|ctx: Context, (): ()| async move { ctx.activity::<()>("x", ()).await });
     let mut driver = Driver::begin(workflow, "null");
     driver.outcome(1, 1, Err(failure("one")));
     let run = driver.invocation.value.run;
-    let outcome = |attempt| Command::Outcome(Outcome { run, step: 1, attempt, result: Ok(Payload::null()), worker: String::new() });
-    assert!(matches!(driver.invocation.place(&outcome(2), 50), Placement::Drop(_)));
+    let outcome = |attempt| {
+        Command::Outcome(Outcome {
+            run,
+            step: 1,
+            attempt,
+            result: Ok(Payload::null()),
+            worker: String::new(),
+        })
+    };
+    assert!(matches!(
+        driver.invocation.place(&outcome(2), 50),
+        Placement::Drop(_)
+    ));
     assert_eq!(driver.invocation.place(&outcome(1), 51), Placement::Taken);
+}
+
+fn queued() -> (Invocation, Command) {
+    let ticket = headwater_wire::command::Ticket {
+        key: "k".into(),
+        number: 9,
+    };
+    let start = Start {
+        ticket: Some(ticket.clone()),
+        ..start("null")
+    };
+    let mut invocation = Invocation::create(start, birth());
+    invocation.prepare(birth().at, "e-1".into()).unwrap();
+    assert_eq!(invocation.value.status, Status::Queued);
+    invocation.committed(1);
+    (invocation, Command::Grant(ticket))
 }
 
 #[test]
@@ -829,17 +881,52 @@ fn a_queued_invocation_that_parks_at_its_grant_is_queued_no_more() {
         std::future::pending::<()>().await;
         Ok::<_, Error>(())
     });
-    let ticket = headwater_wire::command::Ticket { key: "k".into(), number: 9 };
-    let start = Start { ticket: Some(ticket.clone()), ..start("null") };
-    let mut invocation = Invocation::create(start, birth());
-    invocation.prepare(birth().at, "e-1".into()).unwrap();
-    assert_eq!(invocation.value.status, Status::Queued);
-    invocation.committed(1);
+    let (mut invocation, grant) = queued();
     let program = workflow.instantiate(invocation.program_info());
-    let mismatch = invocation.attach(program, &[] as &[&[u8]], birth().at).unwrap_err();
-    invocation.park(mismatch, birth().at);
-    invocation.take(Command::Grant(ticket), 12, birth().at);
+    invocation
+        .attach(program, &[] as &[&[u8]], birth().at)
+        .unwrap();
+    invocation.take(grant, 12, birth().at);
     invocation.prepare(birth().at, "e-2".into()).unwrap();
     assert_eq!(invocation.value.status, Status::Parked);
-    assert!(invocation.value.turn.partial, "its program is still to be run");
+    assert!(
+        invocation.value.turn.partial,
+        "its program is still to be run to the end"
+    );
+}
+
+/// Regression: the clock of a workflow that had been queued began at its submission, so that its
+/// first sleep was over before it began.
+#[test]
+fn the_clock_of_a_queued_invocation_starts_at_its_grant() {
+    let workflow = async_workflow(|ctx: Context, (): ()| async move {
+        ctx.sleep(Duration::from_secs(60)).await?;
+        Ok::<_, Error>(ctx.now().to_string())
+    });
+    let (invocation, grant) = queued();
+    let mut driver = Driver {
+        workflow,
+        invocation,
+        pages: Vec::new(),
+        now: birth().at.after(Duration::from_secs(3600)),
+        seq: START,
+        revision: 1,
+        turns: Vec::new(),
+    };
+    let program = driver
+        .workflow
+        .instantiate(driver.invocation.program_info());
+    driver
+        .invocation
+        .attach(program, &[] as &[&[u8]], driver.now)
+        .unwrap();
+    driver.give(grant);
+    assert_eq!(
+        driver.invocation.value.turn.effects,
+        [EffectTag::Schedule(1, 0)]
+    );
+    driver.pass(Duration::from_secs(59));
+    assert_eq!(driver.status(), Status::Waiting);
+    driver.pass(Duration::from_secs(2));
+    assert_eq!(driver.status(), Status::Completed);
 }

@@ -11,9 +11,7 @@ use std::{
     time::Duration,
 };
 
-use headwater_wire::{
-    Code, Failure, Payload, Timestamp, names::check_name, task::idempotency_key,
-};
+use headwater_wire::{Code, Failure, Payload, Timestamp, names::check_name, task::idempotency_key};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{

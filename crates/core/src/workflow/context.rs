@@ -2,9 +2,7 @@
 
 use std::{fmt::Display, future::Future, marker::PhantomData, sync::Arc, time::Duration};
 
-use headwater_wire::{
-    InvocationId, Payload, Timestamp, failure::cut, limits::NAME_BYTES_MAX,
-};
+use headwater_wire::{InvocationId, Payload, Timestamp, failure::cut, limits::NAME_BYTES_MAX};
 use rand_core::Rng as _;
 use serde::{Serialize, de::DeserializeOwned};
 

@@ -329,9 +329,8 @@ impl Actor {
             headwater_core::Machine::is_anchor(invocation.as_ref(), &d.root)
         };
         let anchor = self.held.iter().find(anchored);
-        let anchored_here = anchor.is_some()
-            && invocation.needs_program()
-            && invocation.value().parked.is_none();
+        let anchored_here =
+            anchor.is_some() && invocation.needs_program() && invocation.value().parked.is_none();
         if anchored_here || invocation.can_go_on() {
             let redelivered = anchor
                 .or(self.held.first())

@@ -250,7 +250,12 @@ pub(super) async fn the_first_command_of_an_address_is_found(bench: Bench) {
         .await;
     let elsewhere = address(2, "a");
     let second = bench.command(&to, "two").await;
-    let found = async |from| must("first_command", bench.store.first_command(&to.queue, &to.key, from).await);
+    let found = async |from| {
+        must(
+            "first_command",
+            bench.store.first_command(&to.queue, &to.key, from).await,
+        )
+    };
 
     for from in [0, 1, first] {
         assert_eq!(

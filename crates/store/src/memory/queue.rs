@@ -1,9 +1,9 @@
 //! A work queue: COMMANDS with its schedules, or TASKS.
 
 use std::{
-    ops::Bound,
     collections::{BTreeMap, BTreeSet},
     fmt,
+    ops::Bound,
     sync::Arc,
     time::Duration,
 };
@@ -286,7 +286,9 @@ impl WorkQueue {
     pub(super) fn first(&self, filter: &str, from_seq: u64) -> Option<(u64, Bytes)> {
         let (head, tail) = filter.split_once('*')?;
         let fits = |subject: &str| {
-            let middle = subject.strip_prefix(head).and_then(|rest| rest.strip_suffix(tail));
+            let middle = subject
+                .strip_prefix(head)
+                .and_then(|rest| rest.strip_suffix(tail));
             middle.is_some_and(|middle| !middle.contains('.'))
         };
         let seq = self
