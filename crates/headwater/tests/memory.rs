@@ -406,3 +406,86 @@ async fn an_error_as_large_as_a_book_is_cut_and_recorded() {
     );
     running.stop().await;
 }
+
+/// A step that kills its engine again and again parks its invocation; each try is recorded before
+/// it is made, so that deliveries lost otherwise do not count. (A runtime that is thrown away
+/// stands for the process that dies.)
+#[test]
+fn a_step_that_kills_its_engine_again_and_again_is_parked_as_poison() {
+    let ack_wait = Duration::from_millis(150);
+    let env = TokioEnv::shared();
+    let store: Arc<dyn Store> =
+        MemoryStore::with_ack_wait(Arc::clone(&env), Namespace::default(), ack_wait);
+    let tries = Arc::new(AtomicU32::new(0));
+    let mut parked = None;
+    for life in 0..20 {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let began = tries.load(SeqCst);
+        parked = runtime.block_on(async {
+            let counted = Arc::clone(&tries);
+            let config = headwater::EngineConfig {
+                ack_wait,
+                ..Default::default()
+            };
+            let running = Processor::on(Arc::clone(&store), Arc::clone(&env))
+                .engine(Some(config))
+                .workflow("deadly", move |ctx: Context, (): ()| {
+                    let tries = Arc::clone(&counted);
+                    async move {
+                        ctx.run("deadly", || async {
+                            tries.fetch_add(1, SeqCst);
+                            std::future::pending::<Result<()>>().await
+                        })
+                        .await
+                    }
+                })
+                .unwrap()
+                .start()
+                .await
+                .unwrap();
+            let client = running.client();
+            if life == 0 {
+                client.start("deadly").id("d").send().await.unwrap();
+            }
+            loop {
+                if let Ok(state) = client.state(&id("d")).await
+                    && state.value.status == Status::Parked
+                {
+                    return Some(state);
+                }
+                if tries.load(SeqCst) > began {
+                    let own = format!("engine.{}", running.engine().unwrap().id());
+                    // Its value and marks are stored before the step begins, except the first.
+                    if life > 0 || client.state(&id("d")).await.is_ok() {
+                        store
+                            .delete(headwater::store::Bucket::Members, &own)
+                            .await
+                            .unwrap();
+                        return None;
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        runtime.shutdown_background();
+        if parked.is_some() {
+            break;
+        }
+    }
+    let state = parked.expect("parked after so many deaths");
+    let reason = state.value.parked.unwrap().reason;
+    assert_eq!(reason.code, Code::POISON);
+    assert!(
+        reason.message.contains("has ended its engine 10 times"),
+        "{}",
+        reason.message
+    );
+    assert_eq!(
+        tries.load(SeqCst),
+        13,
+        "three unmarked deliveries, then ten marked ones"
+    );
+}
