@@ -3,8 +3,9 @@
 use headwater_store::{Bucket, Read};
 use headwater_wire::{
     InvocationId, Key, Status, Value,
+    key_queue::KeyQueueValue,
     member::{Member, Role},
-    value::{KeyQueueValue, Wait},
+    value::Wait,
 };
 
 use crate::{Client, ClientError};

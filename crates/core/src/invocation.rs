@@ -4,6 +4,7 @@
 //! it and has to decide the same. So an engine can settle an invocation whose program it
 //! cannot run.
 
+mod decisions;
 mod effects;
 mod inputs;
 mod machine;
@@ -27,7 +28,8 @@ use headwater_wire::{
     journal::{JournalError, Lines},
     limits,
     names::TimerId,
-    value::{EffectTag, JournalPart, LastTurn, Root, Signals, Value as StoredValue, ValueError},
+    turn::{EffectTag, LastTurn, Root},
+    value::{JournalPart, Signals, Value as StoredValue, ValueError},
 };
 
 use self::pending::Pending;

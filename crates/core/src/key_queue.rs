@@ -9,9 +9,11 @@ use std::time::Duration;
 use headwater_wire::{
     Command, InvocationId, Partition, Status, Timestamp,
     command::{Start, Submit, Ticket},
+    key_queue::{KeyQueueValue, Queued, Send},
     limits,
     names::Address,
-    value::{KeyQueueValue, LastTurn, Queued, Root, Send, ValueError},
+    turn::{LastTurn, Root},
+    value::ValueError,
 };
 
 use crate::machine::{Effect, Machine, Placement, Turn, address, root_of};

@@ -6,7 +6,7 @@ use headwater_wire::{
     Command, InvocationId, Key, Task, Timestamp,
     names::{Address, TimerId},
     task::Reply,
-    value::{LastTurn, Root},
+    turn::{LastTurn, Root},
 };
 
 use crate::program::LogLine;

@@ -11,7 +11,7 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use bytes::Bytes;
 use headwater_core::{Invocation, KeyQueue, Machine};
 use headwater_store::Verdict;
-use headwater_wire::{names::Address, value::Root};
+use headwater_wire::{names::Address, turn::Root};
 use tokio::sync::mpsc;
 
 use crate::router::{Delivered, Shared};

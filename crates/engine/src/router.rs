@@ -14,7 +14,7 @@ use headwater_wire::{
     Command, Key,
     dead::{DeadKind, DeadLetter},
     names::Address,
-    value::Root,
+    turn::Root,
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 

@@ -8,6 +8,7 @@ pub mod dead;
 pub mod failure;
 pub mod id;
 pub mod journal;
+pub mod key_queue;
 pub mod limits;
 pub mod member;
 pub mod names;
@@ -15,6 +16,7 @@ pub mod payload;
 pub mod task;
 pub mod time;
 pub mod topology;
+pub mod turn;
 pub mod value;
 
 pub use command::Command;

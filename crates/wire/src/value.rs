@@ -12,7 +12,7 @@ use crate::{
     command::{Asker, Retention, Ticket},
     journal::Lines,
     limits::VALUE_FORMAT,
-    names::TimerId,
+    turn::{LastTurn, Root},
 };
 
 /// Where an invocation stands.
@@ -84,15 +84,6 @@ impl std::str::FromStr for Status {
             )
         })
     }
-}
-
-/// A command that a turn rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Root {
-    /// A command, by its sequence in COMMANDS.
-    Command(u64),
-    /// The schedule of a durable timer: the engine may fire it before the server does.
-    Timer(TimerId),
 }
 
 /// One step that has not ended, for people.
@@ -226,38 +217,6 @@ pub enum Deferred {
         /// Why.
         reason: String,
     },
-}
-
-/// What has to leave the engine because of a turn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EffectTag {
-    /// Task of (step, attempt).
-    Task(u32, u32),
-    /// Schedule of the timer of (step, attempt).
-    Schedule(u32, u32),
-    /// Removal of the schedule of (step, attempt).
-    Unschedule(u32, u32),
-    /// Release of the partition key.
-    Release,
-    /// Time to live for this many journal pages.
-    ExpirePages(u32),
-}
-
-/// The last turn: what it rests on and what followed from it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LastTurn {
-    /// Number of the turn, from 1.
-    pub number: u64,
-    /// Which engine wrote it, and its count there.
-    pub id: String,
-    /// Commands that it rests on.
-    pub roots: Vec<Root>,
-    /// What followed from it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub effects: Vec<EffectTag>,
-    /// The program has decided more than this turn could hold; the next turn goes on.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub partial: bool,
 }
 
 /// The state of an invocation, all but the journal's entries.
@@ -436,179 +395,4 @@ impl Value {
         };
         Ok((serde_json::from_slice(bytes)?, journal))
     }
-}
-
-impl Serialize for Root {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Command(seq) => serializer.serialize_u64(*seq),
-            Self::Timer(timer) => serializer.collect_str(timer),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Root {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Either {
-            Seq(u64),
-            Text(String),
-        }
-        match Either::deserialize(deserializer)? {
-            Either::Seq(seq) => Ok(Self::Command(seq)),
-            Either::Text(text) => text
-                .parse()
-                .map(Self::Timer)
-                .map_err(serde::de::Error::custom),
-        }
-    }
-}
-
-impl fmt::Display for TimerId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "timer/{}/{}/{}", self.run, self.step, self.attempt)
-    }
-}
-
-impl std::str::FromStr for TimerId {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let refuse = || format!("{text:?} is not a timer: expected timer/<run>/<step>/<attempt>");
-        let mut parts = text.strip_prefix("timer/").ok_or_else(refuse)?.split('/');
-        let (Some(run), Some(step), Some(attempt), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(refuse());
-        };
-        Ok(Self {
-            run: Run::try_from(run.to_owned())?,
-            step: step.parse().map_err(|_| refuse())?,
-            attempt: attempt.parse().map_err(|_| refuse())?,
-        })
-    }
-}
-
-impl fmt::Display for EffectTag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Task(step, attempt) => write!(f, "task/{step}/{attempt}"),
-            Self::Schedule(step, attempt) => write!(f, "schedule/{step}/{attempt}"),
-            Self::Unschedule(step, attempt) => write!(f, "unschedule/{step}/{attempt}"),
-            Self::Release => f.write_str("release"),
-            Self::ExpirePages(pages) => write!(f, "expire-pages/{pages}"),
-        }
-    }
-}
-
-impl std::str::FromStr for EffectTag {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        let refuse = || format!("{text:?} is not an effect");
-        let mut parts = text.split('/');
-        let kind = parts.next().ok_or_else(refuse)?;
-        let numbers: Vec<u32> = parts
-            .map(|part| part.parse().map_err(|_| refuse()))
-            .collect::<Result<_, _>>()?;
-        match (kind, numbers.as_slice()) {
-            ("task", [step, attempt]) => Ok(Self::Task(*step, *attempt)),
-            ("schedule", [step, attempt]) => Ok(Self::Schedule(*step, *attempt)),
-            ("unschedule", [step, attempt]) => Ok(Self::Unschedule(*step, *attempt)),
-            ("release", []) => Ok(Self::Release),
-            ("expire-pages", [pages]) => Ok(Self::ExpirePages(*pages)),
-            _ => Err(refuse()),
-        }
-    }
-}
-
-impl Serialize for EffectTag {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for EffectTag {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-/// The value of a key queue: one invocation of a partition key at a time, in submission order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyQueueValue {
-    /// Format version, `VALUE_FORMAT`.
-    pub format: u32,
-    /// What this is, for people: `key queue`.
-    pub program: String,
-    /// The partition key.
-    pub partition_key: String,
-    /// `running` while an invocation holds the key, else `waiting`.
-    pub status: Status,
-    /// Why, in one sentence.
-    pub why: String,
-    /// Task queue.
-    pub queue: String,
-    /// Partition.
-    pub partition: Partition,
-    /// When this value was written.
-    pub updated_at: Timestamp,
-    /// Every submission up to this sequence has been taken.
-    pub taken_through: u64,
-    /// Who holds the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub holder: Option<Queued>,
-    /// Who waits for it, in order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub waiting: Vec<Queued>,
-    /// The last turn's number, id and roots.
-    pub turn: LastTurn,
-    /// The last turn's effects: commands to invocations.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub sends: Vec<Send>,
-}
-
-impl KeyQueueValue {
-    /// As it is stored.
-    pub fn encode(&self) -> Result<Vec<u8>, ValueError> {
-        Ok(serde_json::to_vec(self)?)
-    }
-
-    /// Read what [`KeyQueueValue::encode`] wrote.
-    pub fn decode(bytes: &[u8]) -> Result<Self, ValueError> {
-        let value: Self = serde_json::from_slice(bytes)?;
-        match value.format {
-            found if found > VALUE_FORMAT => Err(ValueError::Newer { found }),
-            _ => Ok(value),
-        }
-    }
-}
-
-/// An invocation in a key queue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Queued {
-    /// Ticket number.
-    pub ticket: u64,
-    /// The invocation.
-    pub invocation: InvocationId,
-}
-
-/// A command that a key queue sends to an invocation of its key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Send {
-    /// Create it.
-    Start {
-        /// The invocation.
-        invocation: InvocationId,
-        /// How.
-        start: Box<crate::command::Start>,
-    },
-    /// Its turn has come.
-    Grant {
-        /// The invocation.
-        invocation: InvocationId,
-        /// Its ticket.
-        ticket: u64,
-    },
 }

@@ -5,11 +5,12 @@ use headwater_wire::{
     Code, Command, Entry, Failure, Payload, Run, Task, Timestamp, Value,
     command::{Outcome, Signal},
     journal::Lines,
+    key_queue::KeyQueueValue,
     member::Member,
     names::TimerId,
     task::Reply,
     topology::Topology,
-    value::{EffectTag, KeyQueueValue},
+    turn::EffectTag,
 };
 use proptest::prelude::*;
 

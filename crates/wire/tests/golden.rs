@@ -8,11 +8,13 @@ use headwater_wire::{
     Value,
     command::{Asker, Cancel, Outcome, Retention, Signal, Start, Submit, Ticket},
     journal::Lines,
+    key_queue::{KeyQueueValue, Queued},
     member::{Member, Role},
     names::TimerId,
     task::Reply,
     topology::Topology,
-    value::{EffectTag, JournalPart, KeyQueueValue, LastTurn, Queued, Root, Signals, Wait},
+    turn::{EffectTag, LastTurn, Root},
+    value::{JournalPart, Signals, Wait},
 };
 
 fn json(text: &str) -> Payload {
@@ -351,11 +353,11 @@ fn key_queue_member_and_topology() {
             ..LastTurn::default()
         },
         sends: vec![
-            headwater_wire::value::Send::Start {
+            headwater_wire::key_queue::Send::Start {
                 invocation: id("a"),
                 start: Box::new(start()),
             },
-            headwater_wire::value::Send::Grant {
+            headwater_wire::key_queue::Send::Grant {
                 invocation: id("b"),
                 ticket: 10,
             },

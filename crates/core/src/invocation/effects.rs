@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_wire::{Command, Status, Task, names::Address, task::Reply, value::EffectTag};
+use headwater_wire::{Command, Status, Task, names::Address, task::Reply, turn::EffectTag};
 
 use super::{Invocation, pending::What};
 use crate::machine::{Effect, address};

@@ -1,23 +1,19 @@
 //! Taking inputs: the journal gets an entry, the program is told, its decisions follow.
 
-use std::collections::BTreeSet;
-
 use headwater_wire::{
     Code, Command, Entry, Failure, Payload, Timestamp,
     command::{Cancel, Outcome, Signal},
     limits,
     names::TimerId,
-    value::{BufferedSignal, Cancelled, Deferred, EffectTag, Root, Status, TakenSignal},
+    turn::{EffectTag, Root},
+    value::{BufferedSignal, Cancelled, Deferred, Status, TakenSignal},
 };
 
 use super::{
     Invocation,
-    pending::{Pending, Wake, What, entry_of},
+    pending::{Wake, What},
 };
-use crate::{
-    machine::root_of,
-    program::{Decision, LocalOutcome, Progress},
-};
+use crate::{machine::root_of, program::LocalOutcome};
 
 impl Invocation {
     /// Take a command that [`place`](crate::Machine::place) says to take.
@@ -148,7 +144,7 @@ impl Invocation {
     }
 
     /// What new local work of this turn hangs on.
-    fn anchor(&self) -> Option<Root> {
+    pub(super) fn anchor(&self) -> Option<Root> {
         let roots = &self.draft.roots;
         let command = roots.iter().find(|root| matches!(root, Root::Command(_)));
         command.or_else(|| roots.first()).copied()
@@ -228,7 +224,12 @@ impl Invocation {
     }
 
     /// A step has its final outcome: tell the program.
-    fn conclude(&mut self, step: u32, outcome: Result<Payload, Failure>, now: Timestamp) {
+    pub(super) fn conclude(
+        &mut self,
+        step: u32,
+        outcome: Result<Payload, Failure>,
+        now: Timestamp,
+    ) {
         self.pending.remove(&step);
         self.value.anchors.remove(&step);
         let at = self.at(self.t(now));
@@ -239,7 +240,7 @@ impl Invocation {
     }
 
     /// Sleep until `due`: in memory if it is near, else by a schedule.
-    fn set_wake(&mut self, step: u32, due: Timestamp, now: Timestamp) {
+    pub(super) fn set_wake(&mut self, step: u32, due: Timestamp, now: Timestamp) {
         let scheduled = due.since(now) > limits::SHORT_TIMER_MAX;
         let anchor = self.anchor();
         let Some(pending) = self.pending.get_mut(&step) else {
@@ -393,166 +394,6 @@ impl Invocation {
                 }
                 _ => {}
             }
-        }
-    }
-
-    fn absorb(&mut self, progress: Progress, now: Timestamp) {
-        if let Some(reason) = progress.fault {
-            return self.park_unfinished(reason, now);
-        }
-        self.draft.undecided.extend(progress.decisions);
-        if progress.end.is_some() {
-            self.draft.end = progress.end;
-        }
-        self.settle_program(now);
-    }
-
-    /// Bring what the program has decided into the turn, as far as it has room, and give it
-    /// the signals that it waits for and that are there.
-    pub(super) fn settle_program(&mut self, now: Timestamp) {
-        if self.value.status == Status::Queued {
-            return;
-        }
-        while let Some(decision) = self.draft.undecided.pop_front() {
-            if self.draft_is_full() {
-                self.draft.undecided.push_front(decision);
-                return;
-            }
-            self.decide(decision, now);
-        }
-        if let Some(end) = self.draft.end.take() {
-            return self.finish(end, now);
-        }
-        // Each call comes back here through `absorb`, so one signal at a time is enough.
-        if let Some((step, signal)) = self.matching_signal()
-            && !self.draft_is_full()
-        {
-            let t = self.t(now);
-            let BufferedSignal { id, data, .. } = signal;
-            let value = data.clone();
-            self.push(&Entry::Received { step, t, id, value });
-            self.conclude(step, Ok(data), now);
-        }
-    }
-
-    pub(super) fn draft_is_full(&self) -> bool {
-        self.draft.lines.bytes() >= limits::TURN_BYTES_MAX
-            || self.draft.effects.len() >= limits::TURN_EFFECTS_MAX
-    }
-
-    fn matching_signal(&mut self) -> Option<(u32, BufferedSignal)> {
-        if self.value.signals.waiting.is_empty() || !self.is_live() {
-            return None;
-        }
-        let mut seen = BTreeSet::new();
-        for (step, pending) in &self.pending {
-            let What::Signal { name } = &pending.what else {
-                continue;
-            };
-            if !seen.insert(name.as_str()) {
-                continue;
-            }
-            let waiting = &self.value.signals.waiting;
-            if let Some(index) = waiting.iter().position(|signal| signal.name == *name) {
-                let step = *step;
-                return Some((step, self.value.signals.waiting.remove(index)));
-            }
-        }
-        None
-    }
-
-    fn decide(&mut self, decision: Decision, now: Timestamp) {
-        let (entry, retry) = entry_of(decision);
-        self.push(&entry);
-        if let Entry::Drop { step } = entry {
-            return self.drop_step(step);
-        }
-        let (Some(mut pending), Some(step)) = (Pending::of_entry(&entry), entry.step()) else {
-            return;
-        };
-        self.journal.steps = step;
-        pending.retry = retry;
-        let (due, is_activity) = (pending.due(), matches!(pending.what, What::Activity { .. }));
-        let is_local = pending.is_local();
-        self.pending.insert(step, pending);
-        if let Some(due) = due {
-            self.set_wake(step, due, now);
-        } else if is_activity {
-            self.draft.effects.push(EffectTag::Task(step, 1));
-        } else if let (true, Some(anchor)) = (is_local, self.anchor()) {
-            self.value.anchors.insert(step, anchor);
-        }
-    }
-
-    /// The outcome of a step is no longer wanted.
-    fn drop_step(&mut self, step: u32) {
-        self.value.anchors.remove(&step);
-        let Some(pending) = self.pending.remove(&step) else {
-            return;
-        };
-        let attempt = pending.timer_attempt();
-        if pending.wake.is_some_and(|wake| wake.scheduled) {
-            self.unschedule(step, attempt);
-        }
-        self.draft
-            .effects
-            .retain(|effect| *effect != EffectTag::Task(step, attempt));
-    }
-
-    /// Remove a schedule; one that this very turn would have made is simply not made.
-    fn unschedule(&mut self, step: u32, attempt: u32) {
-        let made = EffectTag::Schedule(step, attempt);
-        let effects = &mut self.draft.effects;
-        match effects.iter().position(|effect| *effect == made) {
-            Some(index) => {
-                effects.remove(index);
-            }
-            None => effects.push(EffectTag::Unschedule(step, attempt)),
-        }
-    }
-
-    fn unschedule_all(&mut self) {
-        let scheduled: Vec<(u32, u32)> = self
-            .pending
-            .iter()
-            .filter(|(_, pending)| pending.wake.is_some_and(|wake| wake.scheduled))
-            .map(|(step, pending)| (*step, pending.timer_attempt()))
-            .collect();
-        for (step, attempt) in scheduled {
-            self.unschedule(step, attempt);
-        }
-    }
-
-    fn finish(&mut self, end: Result<Payload, Failure>, now: Timestamp) {
-        self.unschedule_all();
-        self.pending.clear();
-        self.value.anchors.clear();
-        self.value.deferred.clear();
-        self.value.parked = None;
-        self.value.signals.waiting.clear();
-        self.draft.undecided.clear();
-        self.draft.end = None;
-        self.draft
-            .effects
-            .retain(|effect| !matches!(effect, EffectTag::Task(..) | EffectTag::Schedule(..)));
-        self.value.ended_at = Some(now.max(self.value.updated_at));
-        self.value.status = match &end {
-            Ok(_) => Status::Completed,
-            Err(failure) if failure.code == Code::CANCELLED && self.value.cancel.is_some() => {
-                Status::Cancelled
-            }
-            Err(_) => Status::Failed,
-        };
-        match end {
-            Ok(output) => self.value.output = Some(output),
-            Err(error) => self.value.error = Some(error.within_limits()),
-        }
-        if let Some(program) = self.program.as_mut().map(super::Attached::get) {
-            self.logs.extend(program.take_logs());
-        }
-        self.program = None;
-        if self.value.ticket.is_some() {
-            self.draft.effects.push(EffectTag::Release);
         }
     }
 }

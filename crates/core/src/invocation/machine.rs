@@ -5,7 +5,8 @@ use headwater_wire::{
     command::{Outcome, Start},
     limits,
     names::TimerId,
-    value::{Deferred, LastTurn, Root},
+    turn::{LastTurn, Root},
+    value::Deferred,
 };
 
 use super::{Invocation, pending::What};

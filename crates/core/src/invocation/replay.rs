@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use headwater_wire::{
-    Code, Entry, Failure, Status, Timestamp, Value,
-    journal::Lines,
-    value::{Difference, EffectTag},
+    Code, Entry, Failure, Status, Timestamp, Value, journal::Lines, turn::EffectTag,
+    value::Difference,
 };
 
 use super::{

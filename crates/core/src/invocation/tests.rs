@@ -7,7 +7,7 @@ use headwater_wire::{
     Code, Command, Entry, InvocationId, Partition, Payload, Status, Timestamp,
     command::{Asker, Cancel, Outcome, Signal, Start},
     names::TimerId,
-    value::{EffectTag, Root},
+    turn::{EffectTag, Root},
 };
 
 use super::*;

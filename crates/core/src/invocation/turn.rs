@@ -7,7 +7,8 @@ use headwater_wire::{
     failure::cut,
     journal::Lines,
     limits,
-    value::{EffectTag, LastTurn, Root, Wait},
+    turn::{EffectTag, LastTurn, Root},
+    value::Wait,
 };
 
 use super::{

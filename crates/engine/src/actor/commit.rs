@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{FutureExt, future::poll_fn};
 use headwater_core::{LogLevel, Turn};
 use headwater_store::{Bucket, Expect, Read, StoreError, Ttl, Verdict};
-use headwater_wire::{Code, Failure, Status, limits, value::Root};
+use headwater_wire::{Code, Failure, Status, limits, turn::Root};
 
 use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER, place::Attached};
 use crate::emit::{Backoff, emit, put_page};

@@ -1,0 +1,177 @@
+//! What the program decides goes into the turn: the journal gets an entry, and what follows is noted
+//! as an effect or an anchor.
+
+use std::collections::BTreeSet;
+
+use headwater_wire::{
+    Code, Entry, Failure, Payload, Status, Timestamp, limits, turn::EffectTag,
+    value::BufferedSignal,
+};
+
+use super::{
+    Invocation,
+    pending::{Pending, What, entry_of},
+};
+use crate::program::{Decision, Progress};
+
+impl Invocation {
+    pub(super) fn absorb(&mut self, progress: Progress, now: Timestamp) {
+        if let Some(reason) = progress.fault {
+            return self.park_unfinished(reason, now);
+        }
+        self.draft.undecided.extend(progress.decisions);
+        if progress.end.is_some() {
+            self.draft.end = progress.end;
+        }
+        self.settle_program(now);
+    }
+
+    /// Bring what the program has decided into the turn, as far as it has room, and give it
+    /// the signals that it waits for and that are there.
+    pub(super) fn settle_program(&mut self, now: Timestamp) {
+        if self.value.status == Status::Queued {
+            return;
+        }
+        while let Some(decision) = self.draft.undecided.pop_front() {
+            if self.draft_is_full() {
+                self.draft.undecided.push_front(decision);
+                return;
+            }
+            self.decide(decision, now);
+        }
+        if let Some(end) = self.draft.end.take() {
+            return self.finish(end, now);
+        }
+        // Each call comes back here through `absorb`, so one signal at a time is enough.
+        if let Some((step, signal)) = self.matching_signal()
+            && !self.draft_is_full()
+        {
+            let t = self.t(now);
+            let BufferedSignal { id, data, .. } = signal;
+            let value = data.clone();
+            self.push(&Entry::Received { step, t, id, value });
+            self.conclude(step, Ok(data), now);
+        }
+    }
+
+    pub(super) fn draft_is_full(&self) -> bool {
+        self.draft.lines.bytes() >= limits::TURN_BYTES_MAX
+            || self.draft.effects.len() >= limits::TURN_EFFECTS_MAX
+    }
+
+    fn matching_signal(&mut self) -> Option<(u32, BufferedSignal)> {
+        if self.value.signals.waiting.is_empty() || !self.is_live() {
+            return None;
+        }
+        let mut seen = BTreeSet::new();
+        for (step, pending) in &self.pending {
+            let What::Signal { name } = &pending.what else {
+                continue;
+            };
+            if !seen.insert(name.as_str()) {
+                continue;
+            }
+            let waiting = &self.value.signals.waiting;
+            if let Some(index) = waiting.iter().position(|signal| signal.name == *name) {
+                let step = *step;
+                return Some((step, self.value.signals.waiting.remove(index)));
+            }
+        }
+        None
+    }
+
+    fn decide(&mut self, decision: Decision, now: Timestamp) {
+        let (entry, retry) = entry_of(decision);
+        self.push(&entry);
+        if let Entry::Drop { step } = entry {
+            return self.drop_step(step);
+        }
+        let (Some(mut pending), Some(step)) = (Pending::of_entry(&entry), entry.step()) else {
+            return;
+        };
+        self.journal.steps = step;
+        pending.retry = retry;
+        let (due, is_activity) = (pending.due(), matches!(pending.what, What::Activity { .. }));
+        let is_local = pending.is_local();
+        self.pending.insert(step, pending);
+        if let Some(due) = due {
+            self.set_wake(step, due, now);
+        } else if is_activity {
+            self.draft.effects.push(EffectTag::Task(step, 1));
+        } else if let (true, Some(anchor)) = (is_local, self.anchor()) {
+            self.value.anchors.insert(step, anchor);
+        }
+    }
+
+    /// The outcome of a step is no longer wanted.
+    fn drop_step(&mut self, step: u32) {
+        self.value.anchors.remove(&step);
+        let Some(pending) = self.pending.remove(&step) else {
+            return;
+        };
+        let attempt = pending.timer_attempt();
+        if pending.wake.is_some_and(|wake| wake.scheduled) {
+            self.unschedule(step, attempt);
+        }
+        self.draft
+            .effects
+            .retain(|effect| *effect != EffectTag::Task(step, attempt));
+    }
+
+    /// Remove a schedule; one that this very turn would have made is simply not made.
+    fn unschedule(&mut self, step: u32, attempt: u32) {
+        let made = EffectTag::Schedule(step, attempt);
+        let effects = &mut self.draft.effects;
+        match effects.iter().position(|effect| *effect == made) {
+            Some(index) => {
+                effects.remove(index);
+            }
+            None => effects.push(EffectTag::Unschedule(step, attempt)),
+        }
+    }
+
+    pub(super) fn unschedule_all(&mut self) {
+        let scheduled: Vec<(u32, u32)> = self
+            .pending
+            .iter()
+            .filter(|(_, pending)| pending.wake.is_some_and(|wake| wake.scheduled))
+            .map(|(step, pending)| (*step, pending.timer_attempt()))
+            .collect();
+        for (step, attempt) in scheduled {
+            self.unschedule(step, attempt);
+        }
+    }
+
+    pub(super) fn finish(&mut self, end: Result<Payload, Failure>, now: Timestamp) {
+        self.unschedule_all();
+        self.pending.clear();
+        self.value.anchors.clear();
+        self.value.deferred.clear();
+        self.value.parked = None;
+        self.value.signals.waiting.clear();
+        self.draft.undecided.clear();
+        self.draft.end = None;
+        self.draft
+            .effects
+            .retain(|effect| !matches!(effect, EffectTag::Task(..) | EffectTag::Schedule(..)));
+        self.value.ended_at = Some(now.max(self.value.updated_at));
+        self.value.status = match &end {
+            Ok(_) => Status::Completed,
+            Err(failure) if failure.code == Code::CANCELLED && self.value.cancel.is_some() => {
+                Status::Cancelled
+            }
+            Err(_) => Status::Failed,
+        };
+        match end {
+            Ok(output) => self.value.output = Some(output),
+            Err(error) => self.value.error = Some(error.within_limits()),
+        }
+        if let Some(program) = self.program.as_mut().map(super::Attached::get) {
+            self.logs.extend(program.take_logs());
+        }
+        self.program = None;
+        if self.value.ticket.is_some() {
+            self.draft.effects.push(EffectTag::Release);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! What a turn rests on and what followed from it: roots and effects, as they stand in a value.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Run, names::TimerId};
+
+/// A command that a turn rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// A command, by its sequence in COMMANDS.
+    Command(u64),
+    /// The schedule of a durable timer: the engine may fire it before the server does.
+    Timer(TimerId),
+}
+
+/// What has to leave the engine because of a turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EffectTag {
+    /// Task of (step, attempt).
+    Task(u32, u32),
+    /// Schedule of the timer of (step, attempt).
+    Schedule(u32, u32),
+    /// Removal of the schedule of (step, attempt).
+    Unschedule(u32, u32),
+    /// Release of the partition key.
+    Release,
+    /// Time to live for this many journal pages.
+    ExpirePages(u32),
+}
+
+/// The last turn: what it rests on and what followed from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastTurn {
+    /// Number of the turn, from 1.
+    pub number: u64,
+    /// Which engine wrote it, and its count there.
+    pub id: String,
+    /// Commands that it rests on.
+    pub roots: Vec<Root>,
+    /// What followed from it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<EffectTag>,
+    /// The program has decided more than this turn could hold; the next turn goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
+}
+
+impl Serialize for Root {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Command(seq) => serializer.serialize_u64(*seq),
+            Self::Timer(timer) => serializer.collect_str(timer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Root {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Seq(u64),
+            Text(String),
+        }
+        match Either::deserialize(deserializer)? {
+            Either::Seq(seq) => Ok(Self::Command(seq)),
+            Either::Text(text) => text
+                .parse()
+                .map(Self::Timer)
+                .map_err(serde::de::Error::custom),
+        }
+    }
+}
+
+impl fmt::Display for TimerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "timer/{}/{}/{}", self.run, self.step, self.attempt)
+    }
+}
+
+impl std::str::FromStr for TimerId {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || format!("{text:?} is not a timer: expected timer/<run>/<step>/<attempt>");
+        let mut parts = text.strip_prefix("timer/").ok_or_else(refuse)?.split('/');
+        let (Some(run), Some(step), Some(attempt), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(refuse());
+        };
+        Ok(Self {
+            run: Run::try_from(run.to_owned())?,
+            step: step.parse().map_err(|_| refuse())?,
+            attempt: attempt.parse().map_err(|_| refuse())?,
+        })
+    }
+}
+
+impl fmt::Display for EffectTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Task(step, attempt) => write!(f, "task/{step}/{attempt}"),
+            Self::Schedule(step, attempt) => write!(f, "schedule/{step}/{attempt}"),
+            Self::Unschedule(step, attempt) => write!(f, "unschedule/{step}/{attempt}"),
+            Self::Release => f.write_str("release"),
+            Self::ExpirePages(pages) => write!(f, "expire-pages/{pages}"),
+        }
+    }
+}
+
+impl std::str::FromStr for EffectTag {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refuse = || format!("{text:?} is not an effect");
+        let mut parts = text.split('/');
+        let kind = parts.next().ok_or_else(refuse)?;
+        let numbers: Vec<u32> = parts
+            .map(|part| part.parse().map_err(|_| refuse()))
+            .collect::<Result<_, _>>()?;
+        match (kind, numbers.as_slice()) {
+            ("task", [step, attempt]) => Ok(Self::Task(*step, *attempt)),
+            ("schedule", [step, attempt]) => Ok(Self::Schedule(*step, *attempt)),
+            ("unschedule", [step, attempt]) => Ok(Self::Unschedule(*step, *attempt)),
+            ("release", []) => Ok(Self::Release),
+            ("expire-pages", [pages]) => Ok(Self::ExpirePages(*pages)),
+            _ => Err(refuse()),
+        }
+    }
+}
+
+impl Serialize for EffectTag {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for EffectTag {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
