@@ -10,7 +10,7 @@ source nats/lib.sh
 # The workflow that is crashed: it greets the three names of its input, one step each.
 crash_workflow=${CRASH_WORKFLOW:-three_hellos}
 crash_input=${CRASH_INPUT:-'["Ada","Grace","Linus"]'}
-bin=${HEADWATER_BIN_DIR:-$PWD/bin}
+bin=${DEMO_BIN_DIR:-$PWD/bin}
 
 for binary in hello-service headwater-processor headwater; do
     [[ -x $bin/$binary ]] || die "$bin/$binary is missing: run make build first, or make demo."
