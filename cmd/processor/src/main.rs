@@ -92,18 +92,14 @@ async fn run(args: Args) -> Result<(), ProcessorError> {
         Role::Engine => config.worker.enabled = false,
         Role::Worker => config.engine.enabled = false,
     }
-    let (queue, engine) = (config.engine.queue.clone(), config.engine.enabled);
+    let engine = config.engine.enabled;
     let processor = Processor::connect(config).await?;
     if let Some(durability) = processor.durability() {
         tracing::info!("Durability: {durability}");
     }
     let processor = workflows::register(processor, &args.hello_service_addr)?;
-    match engine {
-        true => tracing::info!(
-            queue,
-            "Processor started, consuming from processor-1 and its fellows"
-        ),
-        false => tracing::info!("Processor started, running activities only"),
+    if !engine {
+        tracing::info!("Processor started, running activities only");
     }
     processor.run().await
 }

@@ -26,7 +26,7 @@ async fn a_processor_killed_in_a_local_step_goes_on_without_running_finished_ste
         .send()
         .await
         .unwrap();
-    ledger.wait_for("L local-1").await;
+    world.wait_for_step("L", 2).await;
     processor.kill9();
     let _second = world.processor(&[]);
     let result: u32 = handle.result(RECOVERY).await.unwrap();
@@ -55,7 +55,7 @@ async fn a_worker_killed_in_an_activity_is_replaced() {
         .send()
         .await
         .unwrap();
-    ledger.wait_for("R remote-1").await;
+    world.wait_for_step("R", 2).await;
     worker.kill9();
     let _second = world.processor(&["--role", "worker"]);
     let result: u32 = handle.result(RECOVERY).await.unwrap();
@@ -107,7 +107,7 @@ async fn a_processor_that_is_asked_to_stop_hands_over() {
         .send()
         .await
         .unwrap();
-    ledger.wait_for("T local-1").await;
+    world.wait_for_step("T", 2).await;
     let second = world.processor(&[]);
     assert_eq!(first.terminate(), Some(0));
     let result: u32 = handle.result(RECOVERY).await.unwrap();

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures::{StreamExt, future::BoxFuture};
 use headwater_store::{Env, Source, Store, StoreError, TaskHandle, members};
 use headwater_wire::{
-    Partition, limits,
+    Namespace, Partition, limits,
     member::{Member, Role},
     names::{NameError, check_name},
 };
@@ -56,6 +56,7 @@ pub struct EngineHandle {
     shared: Arc<Shared>,
     member: Member,
     stop: watch::Sender<bool>,
+    supervising: TaskHandle,
     tasks: Vec<TaskHandle>,
 }
 
@@ -94,13 +95,15 @@ impl Engine {
             member: member.clone(),
             serving: topology.serving,
             loops: BTreeMap::new(),
+            told: String::new(),
         };
         let supervising = shared.env.spawn(Box::pin(supervisor.run()));
         Ok(EngineHandle {
             shared,
             member,
             stop,
-            tasks: vec![watching, beating, supervising],
+            supervising,
+            tasks: vec![watching, beating],
         })
     }
 }
@@ -140,6 +143,7 @@ impl EngineHandle {
     pub async fn stop(self) {
         // Nobody listening means that everything has ended already.
         let _ = self.stop.send(true);
+        self.supervising.abort();
         // The actors give themselves the grace; a little more, and they are left to their crash recovery.
         let grace = self.shared.config.stop_grace + Duration::from_secs(1);
         tokio::select! {
@@ -162,6 +166,8 @@ struct Supervisor {
     member: Member,
     serving: u16,
     loops: BTreeMap<Partition, TaskHandle>,
+    /// What was said to be pulled.
+    told: String,
 }
 
 impl Supervisor {
@@ -183,9 +189,6 @@ impl Supervisor {
                 changed = members.changed() => if changed.is_err() { break },
                 Some(topology) = topologies.next() => self.serving = topology.serving,
             }
-        }
-        for (_, partition) in std::mem::take(&mut self.loops) {
-            partition.abort();
         }
     }
 
@@ -213,8 +216,34 @@ impl Supervisor {
                 self.loops.insert(partition, task);
             }
         }
-        let pulled: Vec<u16> = self.loops.keys().map(|partition| partition.0).collect();
-        tracing::debug!(engine = %self.shared.id, partitions = ?pulled, "pulling");
+        self.tell();
+    }
+}
+
+impl Supervisor {
+    /// Say which consumers are pulled, whenever that changes.
+    fn tell(&mut self) {
+        let queue = &self.shared.config.queue;
+        let name =
+            |partition: &Partition| Namespace::default().partition_consumer(queue, *partition);
+        let pulled = self.loops.keys().map(name).collect::<Vec<_>>().join(", ");
+        if pulled == self.told {
+            return;
+        }
+        match self.told.is_empty() {
+            true => tracing::info!("Processor started, consuming from {pulled}"),
+            false => tracing::info!("Members have changed, now consuming from {pulled}"),
+        }
+        self.told = pulled;
+    }
+}
+
+/// However the supervisor ends, nothing pulls any more: also if it is aborted before it was told.
+impl Drop for Supervisor {
+    fn drop(&mut self) {
+        for (_, partition) in std::mem::take(&mut self.loops) {
+            partition.abort();
+        }
     }
 }
 

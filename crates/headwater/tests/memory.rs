@@ -489,3 +489,29 @@ fn a_step_that_kills_its_engine_again_and_again_is_parked_as_poison() {
         "three unmarked deliveries, then ten marked ones"
     );
 }
+
+/// Regression: an engine that was idle when it was stopped went on pulling.
+#[tokio::test]
+async fn a_stopped_engine_takes_nothing_any_more() {
+    let env = TokioEnv::shared();
+    let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
+    let start = |says: &'static str| {
+        Processor::on(Arc::clone(&store), Arc::clone(&env))
+            .workflow("who", move |_: Context, (): ()| async move {
+                Ok::<_, Error>(says.to_owned())
+            })
+            .unwrap()
+            .start()
+    };
+    let first = start("first").await.unwrap();
+    let client = first.client();
+    let mut handle = client.start("who").send().await.unwrap();
+    assert_eq!(handle.result::<String>(SOON).await.unwrap(), "first");
+    first.stop().await;
+    let second = start("second").await.unwrap();
+    for _ in 0..50 {
+        let mut handle = client.start("who").send().await.unwrap();
+        assert_eq!(handle.result::<String>(SOON).await.unwrap(), "second");
+    }
+    second.stop().await;
+}

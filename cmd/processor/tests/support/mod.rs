@@ -56,6 +56,22 @@ impl World {
         Processor(child)
     }
 
+    /// Wait until an invocation has decided a step: then the outcomes of all before are recorded.
+    pub async fn wait_for_step(&self, text: &str, step: u32) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let state = self.client.state(&id(text)).await;
+            if state.is_ok_and(|state| state.journal.steps >= step) {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{text} has not come to step {step}"
+            );
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
     pub fn ledger(&self) -> Ledger {
         Ledger(self.folder.path().join("ledger"))
     }
