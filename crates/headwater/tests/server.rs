@@ -380,3 +380,21 @@ async fn a_server_that_cannot_serve_is_refused_by_name() {
     assert!(Config::is_unreachable(&error), "{error}");
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
 }
+
+/// Regression: the delete marker that a KV client leaves made the next start lose every swap.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_state_that_was_deleted_by_hand_can_be_started_anew() {
+    let nats = NatsServer::start().await;
+    let running = named(&nats, "", "again").await;
+    let client = running.client();
+    for _ in 0..2 {
+        let mut handle = client.start("who").id("x").send().await.unwrap();
+        assert!(!handle.existing());
+        assert_eq!(handle.result::<String>(SOON).await.unwrap(), "again");
+        let connection = async_nats::connect(nats.url()).await.unwrap();
+        let context = async_nats::jetstream::new(connection);
+        let bucket = context.get_key_value("EXECUTION_STATE").await.unwrap();
+        bucket.delete("x").await.unwrap();
+    }
+    running.stop().await;
+}
