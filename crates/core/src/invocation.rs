@@ -201,12 +201,6 @@ impl Invocation {
         &self.value
     }
 
-    /// Pages of its journal.
-    #[must_use]
-    pub fn journal(&self) -> &JournalPart {
-        &self.journal
-    }
-
     /// What a program of this invocation may know.
     #[must_use]
     pub fn program_info(&self) -> Arc<ProgramInfo> {
@@ -230,12 +224,6 @@ impl Invocation {
     #[must_use]
     pub fn needs_program(&self) -> bool {
         !self.value.status.is_ended() && self.program.is_none()
-    }
-
-    /// Whether there is a turn to be stored.
-    #[must_use]
-    pub fn has_turn_to_store(&self) -> bool {
-        self.draft.dirty
     }
 
     /// Whether it was ever stored.

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use futures::{FutureExt, future::poll_fn};
-use headwater_core::{LogLevel, Turn};
-use headwater_store::{Bucket, Expect, Read, StoreError, Ttl, Verdict};
+use headwater_core::{LogLevel, Machine, Turn};
+use headwater_store::{Bucket, Expect, StoreError, Ttl, Verdict};
 use headwater_wire::{Code, Failure, Status, limits, turn::Root};
 
 use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER, place::Attached};
@@ -77,8 +77,7 @@ impl Actor {
         let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
             return;
         };
-        if self.overflow && !invocation.has_turn_to_store() && !invocation.value().status.is_ended()
-        {
+        if self.overflow && !invocation.has_turn() && !invocation.value().status.is_ended() {
             let message = format!(
                 "its state would pass the limit VALUE_BYTES_MAX of {} bytes: keep inputs, results and signals small, and what is large elsewhere",
                 limits::VALUE_BYTES_MAX
@@ -134,23 +133,8 @@ impl Actor {
     /// The revision of the value, if it is byte for byte the one that was written here. It
     /// bears the id of the turn, so nobody else can have written it.
     async fn find_own(&self, value: &Bytes) -> Option<u64> {
-        let mut backoff = Backoff::new("reading a value");
-        let key = self.address.key.as_str();
-        loop {
-            match self
-                .shared
-                .store
-                .get(Bucket::State, key, Read::Leader)
-                .await
-            {
-                Ok(record) => {
-                    return record
-                        .filter(|record| record.value == *value)
-                        .map(|record| record.revision);
-                }
-                Err(error) => backoff.wait(&self.shared.env, &error).await,
-            }
-        }
+        let record = self.read_record().await?;
+        (record.value == *value).then_some(record.revision)
     }
 
     async fn after_commit(&mut self) {
@@ -187,7 +171,7 @@ impl Actor {
         let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
             return;
         };
-        for line in headwater_core::Machine::take_logs(invocation.as_mut()) {
+        for line in invocation.take_logs() {
             let (id, workflow) = (&invocation.value().id, &invocation.value().workflow);
             let message = line.message;
             match line.level {
@@ -325,9 +309,7 @@ impl Actor {
         let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
             return Ok(());
         };
-        let anchored = |d: &&super::Delivered| {
-            headwater_core::Machine::is_anchor(invocation.as_ref(), &d.root)
-        };
+        let anchored = |d: &&super::Delivered| invocation.is_anchor(&d.root);
         let anchor = self.held.iter().find(anchored);
         let anchored_here =
             anchor.is_some() && invocation.needs_program() && invocation.value().parked.is_none();
@@ -345,7 +327,7 @@ impl Actor {
     fn release_locals(&mut self) {
         let (held, fired) = (&self.held, &self.fired);
         if let Some(Loaded::Invocation(invocation)) = &mut self.loaded
-            && !invocation.has_turn_to_store()
+            && !invocation.has_turn()
             && !self.shared.is_stopping()
         {
             invocation.release_locals(&|root| Self::in_hand(held, fired, root));
@@ -376,7 +358,7 @@ impl Actor {
         match &mut self.loaded {
             Some(Loaded::Invocation(invocation)) => {
                 invocation.go_on(now);
-                invocation.has_turn_to_store()
+                invocation.has_turn()
             }
             _ => false,
         }

@@ -4,11 +4,15 @@
 use std::time::Duration;
 
 use headwater_core::{Invocation, KeyQueue, invocation::Birth};
-use headwater_store::{Bucket, Read, StoreError, Verdict};
+use headwater_store::{Bucket, Read, Record, StoreError, Verdict};
 use headwater_wire::{Code, Command, Failure, command::Start, id::Owner};
 
 use super::{Actor, Loaded};
-use crate::{emit::Backoff, registry::Found, router::Delivered};
+use crate::{
+    emit::Backoff,
+    registry::Found,
+    router::{Delivered, Shared},
+};
 
 /// How long a command is given back for when it cannot be dealt with here and now.
 const GIVE_BACK: Duration = Duration::from_millis(500);
@@ -90,20 +94,22 @@ impl Actor {
         };
         let revision = loaded.machine().revision();
         let asked = self.shared.env.elapsed();
+        let record = self.read_record().await;
+        self.fresh_at = asked;
+        record.map_or(0, |record| record.revision) == revision
+    }
+
+    /// The value as it is stored, read through the leader until it answers.
+    pub(super) async fn read_record(&self) -> Option<Record> {
+        let Shared { store, env, .. } = self.shared.as_ref();
         let mut backoff = Backoff::new("reading a value");
-        let key = self.address.key.as_str();
         loop {
-            match self
-                .shared
-                .store
-                .get(Bucket::State, key, Read::Leader)
+            match store
+                .get(Bucket::State, self.address.key.as_str(), Read::Leader)
                 .await
             {
-                Ok(record) => {
-                    self.fresh_at = asked;
-                    return record.map_or(0, |record| record.revision) == revision;
-                }
-                Err(error) => backoff.wait(&self.shared.env, &error).await,
+                Ok(record) => return record,
+                Err(error) => backoff.wait(env, &error).await,
             }
         }
     }

@@ -1,11 +1,11 @@
 //! Placing what is in hand: taken into the turn, known already, dropped by a fresh value,
 //! refused, or kept for later.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use headwater_core::{Effect, Machine, Placement, invocation::Mismatch};
+use headwater_core::{Effect, Machine, Placement, Workflow, invocation::Mismatch};
 use headwater_store::{StoreError, Verdict};
-use headwater_wire::{Code, Command, Failure, Status, limits, names::Address};
+use headwater_wire::{Code, Command, Failure, Status, Value, limits, names::Address};
 
 use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER};
 use crate::{
@@ -120,12 +120,16 @@ impl Actor {
         let Some(Loaded::Invocation(invocation)) = &self.loaded else {
             return false;
         };
-        let value = invocation.value();
-        let found = self
-            .shared
-            .registry
-            .find(&value.workflow, Some(&value.version));
-        matches!(found, Found::Here(..))
+        self.workflow_of(invocation.value()).is_some()
+    }
+
+    /// The workflow of an invocation in its version, if this engine has it.
+    fn workflow_of(&self, value: &Value) -> Option<Arc<dyn Workflow>> {
+        let registry = &self.shared.registry;
+        match registry.find(&value.workflow, Some(&value.version)) {
+            Found::Here(_, workflow) => Some(Arc::clone(workflow)),
+            _ => None,
+        }
     }
 
     /// What is in hand is to be placed anew, by a value that is read again.
@@ -240,15 +244,11 @@ impl Actor {
     /// Replay the program of the invocation in hand.
     pub(super) async fn attach(&mut self) -> Attached {
         let now = self.shared.env.now();
-        let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
+        let Some(Loaded::Invocation(invocation)) = &self.loaded else {
             return Attached::Yes;
         };
         let value = invocation.value();
-        let found = self
-            .shared
-            .registry
-            .find(&value.workflow, Some(&value.version));
-        let Found::Here(_, workflow) = found else {
+        let Some(workflow) = self.workflow_of(value) else {
             tracing::warn!(
                 invocation_id = %value.id, workflow = %value.workflow, version = %value.version,
                 "this engine does not have the workflow in this version; its commands are given back"
@@ -257,6 +257,9 @@ impl Actor {
         };
         let program = workflow.instantiate(invocation.program_info());
         let pages = std::mem::take(&mut self.pages);
+        let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
+            return Attached::Yes;
+        };
         match invocation.attach(program, &pages, now) {
             Ok(()) => Attached::Yes,
             Err(mismatch) => {
