@@ -201,6 +201,12 @@ impl Invocation {
         &self.value
     }
 
+    /// Pages of its journal: what [`Invocation::attach`] has to be given.
+    #[must_use]
+    pub fn pages(&self) -> usize {
+        self.journal.pages as usize
+    }
+
     /// What a program of this invocation may know.
     #[must_use]
     pub fn program_info(&self) -> Arc<ProgramInfo> {

@@ -515,3 +515,44 @@ async fn a_stopped_engine_takes_nothing_any_more() {
     }
     second.stop().await;
 }
+
+/// Regression: an invocation with journal pages that its program had stopped in this very process
+/// was replayed without its pages, and the resume was lost.
+#[tokio::test]
+async fn a_parked_invocation_with_pages_resumes_in_the_process_that_parked_it() {
+    let broken = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let flag = Arc::clone(&broken);
+    let running = processor()
+        .workflow("long", move |ctx: Context, (): ()| {
+            let broken = Arc::clone(&flag);
+            async move {
+                for n in 0..200 {
+                    ctx.run(format!("step-{n}"), || async { Ok::<_, Error>(n) })
+                        .await?;
+                }
+                if broken.load(SeqCst) {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, Error>("done".to_owned())
+            }
+        })
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    let client = running.client();
+    let mut handle = client.start("long").id("l").send().await.unwrap();
+    let pages = loop {
+        if let Ok(state) = client.state(&id("l")).await
+            && state.value.status == Status::Parked
+        {
+            break state.journal.pages;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert!(pages > 0);
+    broken.store(false, SeqCst);
+    client.resume(&id("l")).await.unwrap();
+    assert_eq!(handle.result::<String>(SOON).await.unwrap(), "done");
+    running.stop().await;
+}

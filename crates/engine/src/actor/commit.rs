@@ -98,6 +98,12 @@ impl Actor {
             {
                 backoff.wait(&shared.env, &error).await;
             }
+            // What the program is still to be replayed over is kept whole.
+            if let Some(Loaded::Invocation(invocation)) = &self.loaded
+                && invocation.needs_program()
+            {
+                self.pages.push(page);
+            }
         }
         let ttl = turn.ttl.map_or(Ttl::Never, Ttl::After);
         let value = Bytes::from(turn.value);

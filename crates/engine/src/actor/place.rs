@@ -199,6 +199,10 @@ impl Actor {
                 None => Ready::No,
             });
         }
+        // Its program was stopped in this memory, which keeps no pages: read it again.
+        if invocation.pages() != self.pages.len() {
+            return Err(Lost);
+        }
         let suspected = self.cold && delivered.delivery.deliveries > SUSPECT_AFTER;
         if suspected && self.has_workflow() && self.suspect().await? {
             return Ok(Ready::Yes);
