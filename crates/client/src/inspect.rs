@@ -87,16 +87,18 @@ impl Client {
         record.map(state).transpose()
     }
 
-    /// Every entry of the journal of a state, pages first.
+    /// Every entry of the journal of a state, pages first. The journal is that of its run: of
+    /// runs that have continued as new nothing is kept.
     pub async fn history(&self, state: &State) -> Result<Vec<Entry>, ClientError> {
         let unreadable = |reason: String| ClientError::Unreadable {
             id: state.value.id.to_string(),
             reason,
         };
         let mut entries = Vec::new();
-        if state.journal.pages > 0 {
+        let pages = state.journal.run_pages();
+        if !pages.is_empty() {
             let key = state.value.id.key();
-            for page in self.inner.store.pages(&key, state.journal.pages).await? {
+            for page in self.inner.store.pages(&key, pages).await? {
                 let lines = Lines::from_page(&page).map_err(|e| unreadable(e.to_string()))?;
                 entries.extend(lines.entries().map_err(|e| unreadable(e.to_string()))?);
             }

@@ -165,6 +165,7 @@ impl Invocation {
                 start: seq,
                 continued: 0,
             },
+            run_started_at: None,
             asker: start.asker,
             ticket: start.ticket,
             reply_to: start.reply_to,
@@ -204,7 +205,7 @@ impl Invocation {
     /// Pages of its journal: what [`Invocation::attach`] has to be given.
     #[must_use]
     pub fn pages(&self) -> usize {
-        self.journal.pages as usize
+        self.journal.run_pages().count()
     }
 
     /// What a program of this invocation may know.

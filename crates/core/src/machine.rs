@@ -1,6 +1,6 @@
 //! What the engine drives: something with a value that takes commands, one turn at a time.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use headwater_wire::{
     Command, InvocationId, Key, Task, Timestamp,
@@ -67,12 +67,12 @@ pub enum Effect {
         /// Which timer.
         timer: TimerId,
     },
-    /// Give journal pages 1 to `pages` a time to live.
+    /// Give journal pages a time to live.
     ExpirePages {
         /// Whose.
         key: Key,
-        /// How many.
-        pages: u32,
+        /// Which.
+        pages: RangeInclusive<u32>,
         /// How long.
         ttl: Duration,
     },

@@ -1,6 +1,6 @@
 //! Effects to the store: each is tried until it is acknowledged.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -68,7 +68,7 @@ async fn emit_one(store: &Arc<dyn Store>, env: &Arc<dyn Env>, effect: Effect) {
         }
         Effect::ExpirePages { key, pages, ttl } => {
             let mut backoff = Backoff::new("expiring journal pages");
-            while let Err(error) = expire_pages(store, &key, pages, ttl).await {
+            while let Err(error) = expire_pages(store, &key, pages.clone(), ttl).await {
                 if matches!(error, StoreError::Refused(_)) {
                     tracing::warn!(%key, %error, "the journal pages keep no time to live");
                     return;
@@ -87,11 +87,11 @@ async fn emit_one(store: &Arc<dyn Store>, env: &Arc<dyn Env>, effect: Effect) {
 async fn expire_pages(
     store: &Arc<dyn Store>,
     key: &headwater_wire::Key,
-    pages: u32,
+    pages: RangeInclusive<u32>,
     ttl: Duration,
 ) -> Result<(), StoreError> {
-    let contents = store.pages(key, pages).await?;
-    for (number, page) in (1..).zip(contents) {
+    let contents = store.pages(key, pages.clone()).await?;
+    for (number, page) in pages.zip(contents) {
         put_page(store, key, number, page, Ttl::After(ttl)).await?;
     }
     Ok(())

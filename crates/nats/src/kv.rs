@@ -1,6 +1,6 @@
 //! Values of buckets: one message a key.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
 use async_nats::{HeaderMap, header};
 use bytes::Bytes;
@@ -108,13 +108,17 @@ impl Link {
         Ok(())
     }
 
-    /// Pages 1 to `pages` of a journal, in order. Those that a replica does not have yet are
-    /// read at the leader.
-    pub(crate) async fn pages(&self, key: &Key, pages: u32) -> Result<Vec<Bytes>, StoreError> {
+    /// Pages of a journal, in order. Those that a replica does not have yet are read at the
+    /// leader.
+    pub(crate) async fn pages(
+        &self,
+        key: &Key,
+        pages: RangeInclusive<u32>,
+    ) -> Result<Vec<Bytes>, StoreError> {
         let names = self.bucket(Bucket::Journal);
         let subject = |page| names.subject(&page_key(key, page));
         let mut found: BTreeMap<u32, Bytes> = BTreeMap::new();
-        let numbers: Vec<u32> = (1..=pages).collect();
+        let (last, numbers): (u32, Vec<u32>) = (*pages.end(), pages.collect());
         for chunk in numbers.chunks(SUBJECTS_MAX) {
             let mut missing: BTreeMap<String, u32> =
                 chunk.iter().map(|page| (subject(*page), *page)).collect();
@@ -143,7 +147,7 @@ impl Link {
                 let stored = self.leader_get(&names.stream, &query).await?;
                 let Some(stored) = stored else {
                     return Err(StoreError::Refused(format!(
-                        "page {page} of {pages} of the journal of {key} is missing"
+                        "page {page} of {last} of the journal of {key} is missing"
                     )));
                 };
                 found.insert(page, stored.data);

@@ -1,6 +1,6 @@
 //! The store: hands each question to the module that knows it.
 
-use std::sync::Arc;
+use std::{ops::RangeInclusive, sync::Arc};
 
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture, stream::BoxStream};
@@ -73,7 +73,11 @@ impl Store for NatsStore {
         async move { self.link.delete(bucket, &key).await }.boxed()
     }
 
-    fn pages(&self, key: &Key, pages: u32) -> BoxFuture<'_, Result<Vec<Bytes>, StoreError>> {
+    fn pages(
+        &self,
+        key: &Key,
+        pages: RangeInclusive<u32>,
+    ) -> BoxFuture<'_, Result<Vec<Bytes>, StoreError>> {
         let key = key.clone();
         async move { self.link.pages(&key, pages).await }.boxed()
     }

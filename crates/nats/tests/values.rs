@@ -57,14 +57,14 @@ async fn more_pages_and_values_than_one_request_allows_are_read() {
         }
     });
     try_join_all(writes).await.unwrap();
-    let pages = store.pages(&key, 1_500).await.unwrap();
+    let pages = store.pages(&key, 1..=1_500).await.unwrap();
     assert_eq!(pages.len(), 1_500);
     assert!(
         (1..)
             .zip(&pages)
             .all(|(page, text)| text == format!("page {page}").as_bytes())
     );
-    let error = store.pages(&key, 1_501).await.unwrap_err();
+    let error = store.pages(&key, 1..=1_501).await.unwrap_err();
     assert!(error.to_string().contains("page 1501 of 1501"), "{error}");
 
     let scan = store.scan(Bucket::Journal).await.unwrap();
@@ -89,7 +89,7 @@ async fn large_values_come_through_every_read() {
         )
         .await;
     }
-    let pages = store.pages(&key, 120).await.unwrap();
+    let pages = store.pages(&key, 1..=120).await.unwrap();
     assert!(pages.len() == 120 && pages.iter().all(|page| page.len() == text.len()));
     let scan = store.scan(Bucket::Journal).await.unwrap();
     let records: Vec<_> = scan.try_collect().await.unwrap();

@@ -2,7 +2,7 @@
 //! with schedules, dead letters, and hints. JetStream is the model; the in-memory store
 //! behaves the same, and one suite holds both to it.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use bytes::Bytes;
 use futures::{future::BoxFuture, stream::BoxStream};
@@ -217,8 +217,12 @@ pub trait Store: Send + Sync + 'static {
     /// Remove a value without a trace (no delete marker). A missing key is no error.
     fn delete(&self, bucket: Bucket, key: &str) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Read pages 1 to `pages` of a journal, in order. A missing page is `Refused`.
-    fn pages(&self, key: &Key, pages: u32) -> BoxFuture<'_, Result<Vec<Bytes>, StoreError>>;
+    /// Read these pages of a journal, in order. A missing page is `Refused`.
+    fn pages(
+        &self,
+        key: &Key,
+        pages: RangeInclusive<u32>,
+    ) -> BoxFuture<'_, Result<Vec<Bytes>, StoreError>>;
 
     /// Every value of a bucket as of now, in no particular order.
     fn scan(

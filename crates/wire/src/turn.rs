@@ -24,10 +24,12 @@ pub enum EffectTag {
     Schedule(u32, u32),
     /// Removal of the schedule of (step, attempt).
     Unschedule(u32, u32),
+    /// Removal of the schedule of a run that has continued as new.
+    UnscheduleOf(TimerId),
     /// Release of the partition key.
     Release,
-    /// Time to live for this many journal pages.
-    ExpirePages(u32),
+    /// Time to live for the journal pages from the first to the last.
+    ExpirePages(u32, u32),
 }
 
 /// The last turn: what it rests on and what followed from it.
@@ -104,8 +106,12 @@ impl fmt::Display for EffectTag {
             Self::Task(step, attempt) => write!(f, "task/{step}/{attempt}"),
             Self::Schedule(step, attempt) => write!(f, "schedule/{step}/{attempt}"),
             Self::Unschedule(step, attempt) => write!(f, "unschedule/{step}/{attempt}"),
+            Self::UnscheduleOf(TimerId { run, step, attempt }) => {
+                write!(f, "unschedule/{run}/{step}/{attempt}")
+            }
             Self::Release => f.write_str("release"),
-            Self::ExpirePages(pages) => write!(f, "expire-pages/{pages}"),
+            Self::ExpirePages(1, last) => write!(f, "expire-pages/{last}"),
+            Self::ExpirePages(first, last) => write!(f, "expire-pages/{first}/{last}"),
         }
     }
 }
@@ -114,17 +120,20 @@ impl std::str::FromStr for EffectTag {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         let refuse = || format!("{text:?} is not an effect");
-        let mut parts = text.split('/');
-        let kind = parts.next().ok_or_else(refuse)?;
-        let numbers: Vec<u32> = parts
-            .map(|part| part.parse().map_err(|_| refuse()))
-            .collect::<Result<_, _>>()?;
-        match (kind, numbers.as_slice()) {
-            ("task", [step, attempt]) => Ok(Self::Task(*step, *attempt)),
-            ("schedule", [step, attempt]) => Ok(Self::Schedule(*step, *attempt)),
-            ("unschedule", [step, attempt]) => Ok(Self::Unschedule(*step, *attempt)),
-            ("release", []) => Ok(Self::Release),
-            ("expire-pages", [pages]) => Ok(Self::ExpirePages(*pages)),
+        let number = |part: &str| part.parse::<u32>().map_err(|_| refuse());
+        let parts: Vec<&str> = text.split('/').collect();
+        match *parts.as_slice() {
+            ["task", step, attempt] => Ok(Self::Task(number(step)?, number(attempt)?)),
+            ["schedule", step, attempt] => Ok(Self::Schedule(number(step)?, number(attempt)?)),
+            ["unschedule", step, attempt] => Ok(Self::Unschedule(number(step)?, number(attempt)?)),
+            ["unschedule", run, step, attempt] => Ok(Self::UnscheduleOf(TimerId {
+                run: Run::try_from(run.to_owned())?,
+                step: number(step)?,
+                attempt: number(attempt)?,
+            })),
+            ["release"] => Ok(Self::Release),
+            ["expire-pages", last] => Ok(Self::ExpirePages(1, number(last)?)),
+            ["expire-pages", first, last] => Ok(Self::ExpirePages(number(first)?, number(last)?)),
             _ => Err(refuse()),
         }
     }

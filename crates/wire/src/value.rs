@@ -2,7 +2,7 @@
 //! compare-and-swap at every turn. Written by engines, read by all. It lives until the
 //! invocation has ended and its retention is over.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -270,6 +270,9 @@ pub struct Value {
     pub search: BTreeMap<String, Payload>,
     /// Run.
     pub run: Run,
+    /// When this run began, if it followed another: its program's clock starts there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_started_at: Option<Timestamp>,
     /// Who asked for it.
     pub asker: Asker,
     /// Its place in the queue of its partition key.
@@ -313,17 +316,40 @@ fn is_zero(count: &u32) -> bool {
     *count == 0
 }
 
-/// The journal within a value.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The journal of a run within a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalPart {
     /// Steps decided so far.
     pub steps: u32,
     /// Entries in all, pages included.
     pub entries: u64,
-    /// Pages in the JOURNAL bucket, numbered from 1.
+    /// The last page in the JOURNAL bucket, numbered from 1; 0: none was ever written.
     pub pages: u32,
+    /// The first page of this run. Page numbers are used once for ever: an engine that is late
+    /// may still write a page of an earlier run.
+    pub first_page: u32,
     /// The entries that are in no page.
     pub tail: Lines,
+}
+
+impl Default for JournalPart {
+    fn default() -> Self {
+        Self {
+            steps: 0,
+            entries: 0,
+            pages: 0,
+            first_page: 1,
+            tail: Lines::default(),
+        }
+    }
+}
+
+impl JournalPart {
+    /// The pages that hold this run's older entries; empty if there are none.
+    #[must_use]
+    pub fn run_pages(&self) -> RangeInclusive<u32> {
+        self.first_page..=self.pages
+    }
 }
 
 /// A value that cannot be read.
@@ -347,8 +373,14 @@ struct StoredJournal<'a> {
     steps: u32,
     entries: u64,
     pages: u32,
+    #[serde(default = "one")]
+    first_page: u32,
     #[serde(borrow)]
     tail: Vec<&'a RawValue>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 #[derive(Deserialize)]
@@ -368,11 +400,16 @@ impl Value {
             steps,
             entries,
             pages,
+            first_page,
             tail,
         } = journal;
+        let first_page = match first_page {
+            1 => String::new(),
+            first_page => format!(",\"first_page\":{first_page}"),
+        };
         bytes.extend_from_slice(
             format!(
-                ",\"journal\":{{\"steps\":{steps},\"entries\":{entries},\"pages\":{pages},\"tail\":[\n"
+                ",\"journal\":{{\"steps\":{steps},\"entries\":{entries},\"pages\":{pages}{first_page},\"tail\":[\n"
             )
             .as_bytes(),
         );
@@ -391,6 +428,7 @@ impl Value {
             steps: journal.steps,
             entries: journal.entries,
             pages: journal.pages,
+            first_page: journal.first_page,
             tail: Lines::from_raw(&journal.tail),
         };
         Ok((serde_json::from_slice(bytes)?, journal))

@@ -99,7 +99,7 @@ proptest! {
     fn small_texts_round_trip(run in run(), step: u32, attempt: u32) {
         let timer = TimerId { run, step, attempt };
         prop_assert_eq!(timer.to_string().parse::<TimerId>().unwrap(), timer);
-        for tag in [EffectTag::Task(step, attempt), EffectTag::Schedule(step, attempt), EffectTag::Unschedule(step, attempt), EffectTag::ExpirePages(step), EffectTag::Release] {
+        for tag in [EffectTag::Task(step, attempt), EffectTag::Schedule(step, attempt), EffectTag::Unschedule(step, attempt), EffectTag::UnscheduleOf(timer), EffectTag::ExpirePages(1, step), EffectTag::ExpirePages(step, attempt), EffectTag::Release] {
             prop_assert_eq!(tag.to_string().parse::<EffectTag>().unwrap(), tag);
         }
     }

@@ -274,6 +274,7 @@ fn value() {
         error: None,
         search: Default::default(),
         run: run(),
+        run_started_at: None,
         asker: Asker::Request("r1".into()),
         ticket: Some(ticket()),
         reply_to: None,
@@ -304,7 +305,7 @@ fn value() {
                 EffectTag::Schedule(3, 0),
                 EffectTag::Unschedule(4, 0),
                 EffectTag::Release,
-                EffectTag::ExpirePages(2),
+                EffectTag::ExpirePages(1, 2),
             ],
             partial: false,
         },
@@ -313,17 +314,42 @@ fn value() {
         steps: 3,
         entries: 12,
         pages: 1,
+        first_page: 1,
         tail,
     };
     let bytes = value.encode(&journal).unwrap();
     assert_eq!(String::from_utf8(bytes.clone()).unwrap(), VALUE);
     assert_eq!(Value::decode(&bytes).unwrap(), (value, journal));
+    continued_value();
     let newer = VALUE.replace("\"format\":1", "\"format\":2");
     let error = Value::decode(newer.as_bytes()).unwrap_err().to_string();
     assert!(
         error.contains("format 2") && error.contains("newer build"),
         "{error}"
     );
+}
+
+/// The first value of a run that follows another.
+fn continued_value() {
+    let (mut value, _) = Value::decode(VALUE.as_bytes()).unwrap();
+    value.run.continued = 2;
+    value.run_started_at = Some(at(1));
+    value.turn.effects = vec![
+        EffectTag::UnscheduleOf(TimerId {
+            run: run(),
+            step: 3,
+            attempt: 0,
+        }),
+        EffectTag::ExpirePages(2, 4),
+    ];
+    let journal = JournalPart {
+        pages: 4,
+        first_page: 5,
+        ..JournalPart::default()
+    };
+    let bytes = value.encode(&journal).unwrap();
+    assert_eq!(String::from_utf8(bytes.clone()).unwrap(), CONTINUED_VALUE);
+    assert_eq!(Value::decode(&bytes).unwrap(), (value, journal));
 }
 
 #[test]
@@ -448,6 +474,9 @@ const JOURNAL: &str = r#"[
 const VALUE: &str = r#"{"format":1,"id":"order 7","workflow":"hello","version":"1.0.0","status":"waiting","why":"sleeps","waits":[{"step":3,"for":"timer","until":"1970-01-01T00:00:02.123456Z"}],"pending":1,"partition_key":"user-1","queue":"default","partition":3,"created_at":"1970-01-01T00:00:00.123456Z","updated_at":"1970-01-01T00:00:01.123456Z","input":"World","search":{},"run":"7.1","asker":{"request":"r1"},"ticket":{"key":"user-1","number":9},"anchors":{"3":7,"4":"timer/7.1/2/0"},"turn":{"number":2,"id":"e-1","roots":[7],"effects":["task/2/1","schedule/3/0","unschedule/4/0","release","expire-pages/2"]},"journal":{"steps":3,"entries":12,"pages":1,"tail":[
 {"run":{"step":1,"name":"say"}},
 {"done":{"step":1,"t":5,"value":null}}
+]}}"#;
+const CONTINUED_VALUE: &str = r#"{"format":1,"id":"order 7","workflow":"hello","version":"1.0.0","status":"waiting","why":"sleeps","waits":[{"step":3,"for":"timer","until":"1970-01-01T00:00:02.123456Z"}],"pending":1,"partition_key":"user-1","queue":"default","partition":3,"created_at":"1970-01-01T00:00:00.123456Z","updated_at":"1970-01-01T00:00:01.123456Z","input":"World","search":{},"run":"7.2","run_started_at":"1970-01-01T00:00:01.123456Z","asker":{"request":"r1"},"ticket":{"key":"user-1","number":9},"anchors":{"3":7,"4":"timer/7.1/2/0"},"turn":{"number":2,"id":"e-1","roots":[7],"effects":["unschedule/7.1/3/0","expire-pages/2/4"]},"journal":{"steps":0,"entries":0,"pages":4,"first_page":5,"tail":[
+
 ]}}"#;
 const KEY_QUEUE: &str = r#"{"format":1,"program":"key queue","partition_key":"user-1","status":"running","why":"w","queue":"default","partition":3,"updated_at":"1970-01-01T00:00:01.123456Z","taken_through":9,"holder":{"ticket":9,"invocation":"a"},"waiting":[{"ticket":10,"invocation":"b"}],"turn":{"number":1,"id":"e-1","roots":[9]},"sends":[{"start":{"invocation":"a","start":{"workflow":"hello","version":"1.2.0","input":"World","asker":{"request":"r1"},"reply_to":"_INBOX.a","ticket":{"key":"user-1","number":9},"granted":true,"retention":{"seconds":3600},"new_id":true}}},{"grant":{"invocation":"b","ticket":10}}]}"#;
 const MEMBER: &str = r#"{"role":"engine","id":"e","queue":"default","host":"h","pid":1,"build":"0.1.0","started_at":"1970-01-01T00:00:00.123456Z","workflows":{"hello":["1.0.0"]}}"#;

@@ -65,7 +65,7 @@ struct Details<'a> {
 struct Counts {
     steps: u32,
     entries: u64,
-    pages: u32,
+    pages: usize,
 }
 
 /// The result of `status` while the start waits in COMMANDS, and of `why`.
@@ -101,7 +101,7 @@ pub(crate) async fn status(session: &Session, id: &InvocationId) -> Result<(), P
                 journal: Counts {
                     steps: journal.steps,
                     entries: journal.entries,
-                    pages: journal.pages,
+                    pages: journal.run_pages().count(),
                 },
             })
         }

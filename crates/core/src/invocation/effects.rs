@@ -46,9 +46,13 @@ impl Invocation {
                     command: Box::new(Command::Release(ticket)),
                 })
             }
-            EffectTag::ExpirePages(pages) => Some(Effect::ExpirePages {
+            EffectTag::UnscheduleOf(timer) => Some(Effect::Unschedule {
+                to: self.address(),
+                timer,
+            }),
+            EffectTag::ExpirePages(first, last) => Some(Effect::ExpirePages {
                 key: self.value.id.key(),
-                pages,
+                pages: first..=last,
                 // A page must not go before the value that counts it.
                 ttl: self.retention().ttl()? + Duration::from_secs(60),
             }),

@@ -659,7 +659,7 @@ fn a_long_journal_pages_and_a_write_costs_the_tail() {
             .value
             .turn
             .effects
-            .contains(&EffectTag::ExpirePages(pages))
+            .contains(&EffectTag::ExpirePages(1, pages))
     );
 }
 

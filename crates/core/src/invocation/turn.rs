@@ -31,11 +31,8 @@ impl Invocation {
             (true, Retention::Seconds(_)) => self.retention().ttl(),
             _ => None,
         };
-        if ttl.is_some() && self.journal.pages > 0 {
-            let expire = EffectTag::ExpirePages(self.journal.pages);
-            if !self.draft.effects.contains(&expire) {
-                self.draft.effects.push(expire);
-            }
+        if ttl.is_some() {
+            self.expire_run_pages();
         }
         self.value.updated_at = now.max(self.value.updated_at);
         self.value.turn = LastTurn {
@@ -65,9 +62,18 @@ impl Invocation {
         })
     }
 
+    /// The pages of this run are no longer needed.
+    pub(super) fn expire_run_pages(&mut self) {
+        let (first, last) = self.journal.run_pages().into_inner();
+        let expire = EffectTag::ExpirePages(first, last);
+        if first <= last && !self.draft.effects.contains(&expire) {
+            self.draft.effects.push(expire);
+        }
+    }
+
     /// Committed entries that have grown past a page move to it; a function of the stored value
     /// alone, so that the page is the same whoever writes it.
-    fn turn_page(&mut self) -> Option<(u32, String)> {
+    pub(super) fn turn_page(&mut self) -> Option<(u32, String)> {
         if self.journal.tail.bytes() < limits::PAGE_BYTES {
             return None;
         }

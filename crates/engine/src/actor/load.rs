@@ -1,7 +1,7 @@
 //! Getting the machine: a brand-new start needs no read, everything else reads the value
 //! through the leader.
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use headwater_core::{Invocation, KeyQueue, invocation::Birth};
 use headwater_store::{Bucket, Read, Record, StoreError, Verdict};
@@ -72,10 +72,10 @@ impl Actor {
                 .map_err(|error| ReadError::Unreadable(error.to_string()))?;
             self.loaded = Some(Loaded::KeyQueue(Box::new(queue)));
         } else {
-            let pages = page_count(&record.value)?;
-            self.pages = match pages {
-                0 => Vec::new(),
-                pages => store.pages(&key, pages).await.map_err(ReadError::Store)?,
+            let pages = run_pages(&record.value)?;
+            self.pages = match pages.is_empty() {
+                true => Vec::new(),
+                false => store.pages(&key, pages).await.map_err(ReadError::Store)?,
             };
             let invocation =
                 Invocation::load(&record.value, record.revision, &self.pages, retention)
@@ -307,9 +307,9 @@ enum ReadError {
     Unreadable(String),
 }
 
-fn page_count(bytes: &[u8]) -> Result<u32, ReadError> {
+fn run_pages(bytes: &[u8]) -> Result<RangeInclusive<u32>, ReadError> {
     headwater_wire::Value::decode(bytes)
-        .map(|(_, journal)| journal.pages)
+        .map(|(_, journal)| journal.run_pages())
         .map_err(|error| ReadError::Unreadable(error.to_string()))
 }
 

@@ -172,11 +172,13 @@ pub(super) async fn pages_come_in_order_and_a_missing_one_is_refused(bench: Benc
     }
     bench.put(Bucket::Journal, "other.1", "not mine", 0).await;
 
-    let pages = must("pages", bench.store.pages(&owner, 3).await);
+    let pages = must("pages", bench.store.pages(&owner, 1..=3).await);
     assert_eq!(pages, ["page 1", "page 2", "page 3"]);
-    let fewer = must("fewer pages", bench.store.pages(&owner, 2).await);
+    let fewer = must("fewer pages", bench.store.pages(&owner, 1..=2).await);
     assert_eq!(fewer, ["page 1", "page 2"], "as many as asked for");
-    let none = must("no pages", bench.store.pages(&owner, 0).await);
+    let last = must("the last pages", bench.store.pages(&owner, 2..=3).await);
+    assert_eq!(last, ["page 2", "page 3"], "from the first asked for");
+    let none = must("no pages", bench.store.pages(&owner, 4..=3).await);
     assert!(none.is_empty(), "none asked for");
 
     let delete = bench
@@ -184,9 +186,11 @@ pub(super) async fn pages_come_in_order_and_a_missing_one_is_refused(bench: Benc
         .delete(Bucket::Journal, &headwater_wire::names::page_key(&owner, 2))
         .await;
     must("delete", delete);
-    let missing = bench.store.pages(&owner, 3).await;
+    let missing = bench.store.pages(&owner, 1..=3).await;
     let is_refused = matches!(missing, Err(StoreError::Refused(_)));
     assert!(is_refused, "page 2 is missing: {missing:?}");
+    let third = must("a later page", bench.store.pages(&owner, 3..=3).await);
+    assert_eq!(third, ["page 3"], "pages before it may be gone");
 }
 
 pub(super) async fn a_scan_gives_every_value_once(bench: Bench) {

@@ -16,7 +16,7 @@ mod timeline;
 mod values;
 mod wait;
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures::{
@@ -153,7 +153,11 @@ impl Store for MemoryStore {
         })
     }
 
-    fn pages(&self, key: &Key, pages: u32) -> BoxFuture<'_, Result<Vec<Bytes>, StoreError>> {
+    fn pages(
+        &self,
+        key: &Key,
+        pages: RangeInclusive<u32>,
+    ) -> BoxFuture<'_, Result<Vec<Bytes>, StoreError>> {
         let key = key.clone();
         self.act(move |state| {
             let journal = state.buckets.of(Bucket::Journal);
@@ -162,7 +166,7 @@ impl Store for MemoryStore {
                 let missing = || StoreError::Refused(format!("page {page} of {key} is missing"));
                 found.map(|record| record.value).ok_or_else(missing)
             };
-            (1..=pages).map(page).collect()
+            pages.map(page).collect()
         })
     }
 
