@@ -4,6 +4,7 @@
 //! it and has to decide the same. So an engine can settle an invocation whose program it
 //! cannot run.
 
+mod continue_as_new;
 mod decisions;
 mod effects;
 mod inputs;
@@ -23,7 +24,7 @@ use std::{
 };
 
 use headwater_wire::{
-    Failure, InvocationId, Partition, Run, Status, Timestamp, Value,
+    InvocationId, Partition, Run, Status, Timestamp, Value,
     command::{Retention, Start},
     journal::{JournalError, Lines},
     limits,
@@ -33,7 +34,7 @@ use headwater_wire::{
 };
 
 use self::pending::Pending;
-use crate::program::{Decision, LocalOutcome, LogLine, Program, ProgramInfo};
+use crate::program::{Decision, End, LocalOutcome, LogLine, Program, ProgramInfo};
 
 pub use replay::Mismatch;
 
@@ -81,7 +82,11 @@ struct Draft {
     effects: Vec<EffectTag>,
     /// Decided by the program, not yet in the journal.
     undecided: VecDeque<Decision>,
-    end: Option<Result<headwater_wire::Payload, Failure>>,
+    end: Option<End>,
+    /// The run that this turn ends, if another follows: that of the stored value.
+    continued_from: Option<Run>,
+    /// The page of that run that this turn writes.
+    page: Option<(u32, String)>,
     /// Encoding an entry failed: a bug, told when the turn is prepared.
     broken: Option<String>,
 }
@@ -273,6 +278,8 @@ impl Invocation {
     pub fn may_run_before_first_value(&self) -> bool {
         self.revision == 0
             && self.value.turn.number == 0
+            // The clock of a later run is not that of the start.
+            && self.value.run.continued == 0
             && self.is_live()
             && !self.has_more()
             && self.draft.effects.is_empty()

@@ -15,6 +15,6 @@ pub use error::{Error, Result};
 pub use invocation::Invocation;
 pub use key_queue::KeyQueue;
 pub use machine::{Effect, Machine, Placement, Turn};
-pub use program::{LocalOutcome, LogLevel, LogLine, Program, ProgramInfo, Progress, Workflow};
+pub use program::{End, LocalOutcome, LogLevel, LogLine, Program, ProgramInfo, Progress, Workflow};
 pub use retry::Retry;
 pub use workflow::{Context, StepInfo};

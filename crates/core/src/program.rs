@@ -62,9 +62,18 @@ pub struct Progress {
     /// What it wants, in order.
     pub decisions: Vec<Decision>,
     /// Its end.
-    pub end: Option<Result<Payload, Failure>>,
+    pub end: Option<End>,
     /// It cannot be advanced deterministically: the invocation is parked with this.
     pub fault: Option<Failure>,
+}
+
+/// How a run of a program ends.
+#[derive(Clone, Debug, PartialEq)]
+pub enum End {
+    /// It returned or failed, and the invocation with it.
+    Done(Result<Payload, Failure>),
+    /// Another run follows, with this input.
+    ContinueAsNew(Payload),
 }
 
 /// The outcome of one attempt at a local step.
@@ -119,6 +128,9 @@ pub struct ProgramInfo {
 
 /// A running program. Deterministic: the same calls give the same answers.
 pub trait Program: Send {
+    /// The same program for another run, not yet started.
+    fn again(&self, info: Arc<ProgramInfo>) -> Box<dyn Program>;
+
     /// Run from the beginning until it can't go on.
     fn start(&mut self, now: Timestamp) -> Progress;
 

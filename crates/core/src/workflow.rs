@@ -11,6 +11,6 @@ mod context;
 mod executor;
 mod shared;
 
-pub use calls::{ActivityCall, RunCall, SignalWait, Sleep};
+pub use calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait, Sleep};
 pub use context::{Context, StepInfo};
 pub use executor::async_workflow;

@@ -12,7 +12,7 @@ use super::{
     Invocation,
     pending::{Pending, What, entry_of},
 };
-use crate::program::{Decision, Progress};
+use crate::program::{Decision, End, Progress};
 
 impl Invocation {
     pub(super) fn absorb(&mut self, progress: Progress, now: Timestamp) {
@@ -39,8 +39,10 @@ impl Invocation {
             }
             self.decide(decision, now);
         }
-        if let Some(end) = self.draft.end.take() {
-            return self.finish(end, now);
+        match self.draft.end.take() {
+            Some(End::Done(end)) => return self.finish(end, now),
+            Some(End::ContinueAsNew(input)) => return self.continue_as_new(input, now),
+            None => {}
         }
         // Each call comes back here through `absorb`, so one signal at a time is enough.
         if let Some((step, signal)) = self.matching_signal()

@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use headwater_wire::{Command, Status, Task, names::Address, task::Reply, turn::EffectTag};
+use headwater_wire::{
+    Command, Status, Task,
+    names::{Address, TimerId},
+    task::Reply,
+    turn::EffectTag,
+};
 
 use super::{Invocation, pending::What};
 use crate::machine::{Effect, address};
@@ -33,7 +38,11 @@ impl Invocation {
             }),
             EffectTag::Unschedule(step, attempt) => Some(Effect::Unschedule {
                 to: self.address(),
-                timer: self.timer_id(step, attempt),
+                timer: TimerId {
+                    run: self.draft.continued_from.unwrap_or(self.value.run),
+                    step,
+                    attempt,
+                },
             }),
             EffectTag::Release => {
                 let ticket = self.value.ticket.clone()?;
@@ -53,8 +62,10 @@ impl Invocation {
             EffectTag::ExpirePages(first, last) => Some(Effect::ExpirePages {
                 key: self.value.id.key(),
                 pages: first..=last,
-                // A page must not go before the value that counts it.
-                ttl: self.retention().ttl()? + Duration::from_secs(60),
+                // A page must not go before the value that counts it. Of one that is kept for
+                // good only the pages of earlier runs go.
+                ttl: self.retention().ttl().unwrap_or(self.default_retention)
+                    + Duration::from_secs(60),
             }),
         }
     }

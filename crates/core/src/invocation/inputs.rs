@@ -13,7 +13,10 @@ use super::{
     Invocation,
     pending::{Wake, What},
 };
-use crate::{machine::root_of, program::LocalOutcome};
+use crate::{
+    machine::{Placement, root_of},
+    program::LocalOutcome,
+};
 
 impl Invocation {
     /// Take a command that [`place`](crate::Machine::place) says to take.
@@ -29,6 +32,9 @@ impl Invocation {
             self.unpark(now);
             if self.has_more() {
                 return self.defer(command, seq, now);
+            }
+            if self.is_moot(&command) {
+                return;
             }
         }
         match command {
@@ -46,6 +52,15 @@ impl Invocation {
             | Command::Resume { .. }
             | Command::Submit(_)
             | Command::Release(_) => {}
+        }
+    }
+
+    /// Whether what was deferred has ended the step or the run that a command is for.
+    fn is_moot(&self, command: &Command) -> bool {
+        match command {
+            Command::Outcome(outcome) => self.place_outcome(outcome) != Placement::Take,
+            Command::TimerFired(timer) => self.place_timer(*timer) != Placement::Take,
+            _ => false,
         }
     }
 
@@ -83,9 +98,11 @@ impl Invocation {
             })
             .map(|(step, _)| *step)
             .collect();
+        let run = self.value.run;
         for step in &due {
-            // What an earlier one made the program decide has to be in the journal first.
-            if self.has_more() || self.draft_is_full() {
+            // What an earlier one made the program decide has to be in the journal first; and
+            // the steps of another run are other steps.
+            if self.has_more() || self.draft_is_full() || self.value.run != run {
                 break;
             }
             // An earlier one may have ended the invocation or dropped this one.

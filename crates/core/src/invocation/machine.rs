@@ -228,7 +228,7 @@ impl Invocation {
         })
     }
 
-    fn place_outcome(&self, outcome: &Outcome) -> Placement {
+    pub(super) fn place_outcome(&self, outcome: &Outcome) -> Placement {
         let Outcome {
             run, step, attempt, ..
         } = outcome;
@@ -251,7 +251,7 @@ impl Invocation {
         }
     }
 
-    fn place_timer(&self, timer: TimerId) -> Placement {
+    pub(super) fn place_timer(&self, timer: TimerId) -> Placement {
         let TimerId { run, step, attempt } = timer;
         if run != self.value.run {
             return Placement::Drop("a timer of another run");

@@ -11,7 +11,7 @@ use super::{
     Draft, Invocation, LoadError,
     pending::{Pending, Wake, What, entry_of},
 };
-use crate::program::{Decision, Program, Progress};
+use crate::program::{Decision, End, Program, Progress};
 
 /// The program decided otherwise than the journal says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,7 +155,7 @@ impl Invocation {
         }
         let start = match entries.first() {
             Some(Entry::Granted { t }) => self.at(*t),
-            _ => self.value.created_at,
+            _ => self.value.run_started_at.unwrap_or(self.value.created_at),
         };
         program.set_replaying(!is_new);
         let progress = program.start(start);
@@ -258,6 +258,12 @@ impl Invocation {
     /// Whether effects of this tag can still be needed.
     pub(super) fn is_current(&self, tag: EffectTag) -> bool {
         match tag {
+            // The turn that is being made ends the run that wanted it.
+            EffectTag::Task(..) | EffectTag::Schedule(..)
+                if self.draft.continued_from.is_some() =>
+            {
+                false
+            }
             EffectTag::Task(step, attempt) => self
                 .pending
                 .get(&step)
@@ -274,7 +280,7 @@ impl Invocation {
 /// What the program has decided and the journal has not yet confirmed.
 struct Replay {
     queue: VecDeque<Decision>,
-    ended: Option<Result<headwater_wire::Payload, Failure>>,
+    ended: Option<End>,
 }
 
 impl Replay {
@@ -292,11 +298,10 @@ impl Replay {
 
     fn next_decision(&mut self, entry: &Entry) -> Result<Decision, Mismatch> {
         let Some(decision) = self.queue.pop_front() else {
-            let decided = match &self.ended {
-                Some(Ok(_)) => "the workflow returned".to_owned(),
-                Some(Err(error)) => format!("the workflow failed: {error}"),
-                None => "nothing".to_owned(),
-            };
+            let decided = self
+                .ended
+                .as_ref()
+                .map_or("nothing".to_owned(), describe_end);
             let field = vec![field(entry, "decision", describe(entry), decided)];
             return Err(mismatch(field));
         };
@@ -322,10 +327,7 @@ impl Replay {
                 step: 0,
                 field: "end".to_owned(),
                 journal: "it goes on".to_owned(),
-                program: match end {
-                    Ok(_) => "the workflow returned".to_owned(),
-                    Err(error) => format!("the workflow failed: {error}"),
-                },
+                program: describe_end(end),
             };
             return Err(mismatch(vec![difference]));
         }
@@ -356,6 +358,14 @@ fn field(entry: &Entry, name: &str, journal: String, program: String) -> Differe
         field: name.to_owned(),
         journal,
         program,
+    }
+}
+
+fn describe_end(end: &End) -> String {
+    match end {
+        End::Done(Ok(_)) => "the workflow returned".to_owned(),
+        End::Done(Err(error)) => format!("the workflow failed: {error}"),
+        End::ContinueAsNew(_) => "the workflow continued as new".to_owned(),
     }
 }
 

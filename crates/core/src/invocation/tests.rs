@@ -1,10 +1,12 @@
 //! Each feature fresh, replayed and still waiting: after every turn the invocation is loaded
 //! from its bytes and replayed, and has to stand where it stood.
 
+mod continue_as_new;
+
 use std::{task::Waker, time::Duration};
 
 use headwater_wire::{
-    Code, Command, Entry, InvocationId, Partition, Payload, Status, Timestamp,
+    Code, Command, Entry, Failure, InvocationId, Partition, Payload, Status, Timestamp,
     command::{Asker, Cancel, Outcome, Signal, Start},
     names::TimerId,
     turn::{EffectTag, Root},
@@ -101,14 +103,23 @@ impl Driver {
     }
 
     fn reload(&self) -> Invocation {
-        let bytes = self.turns.last().unwrap();
-        let mut loaded =
-            Invocation::load(bytes, self.revision, &self.pages, Duration::from_secs(3600)).unwrap();
+        let mut loaded = self.load();
         if loaded.needs_program() {
             let program = self.workflow.instantiate(loaded.program_info());
-            loaded.attach(program, &self.pages, self.now).unwrap();
+            loaded.attach(program, self.run_pages(), self.now).unwrap();
         }
         loaded
+    }
+
+    fn load(&self) -> Invocation {
+        let (bytes, retention) = (self.turns.last().unwrap(), Duration::from_secs(3600));
+        Invocation::load(bytes, self.revision, self.run_pages(), retention).unwrap()
+    }
+
+    /// The pages of the run that is stored.
+    fn run_pages(&self) -> &[Vec<u8>] {
+        let (_, journal) = Value::decode(self.turns.last().unwrap()).unwrap();
+        &self.pages[journal.first_page as usize - 1..]
     }
 
     fn check_replay(&self) {
@@ -197,7 +208,7 @@ impl Driver {
     }
 
     fn entries(&self) -> Vec<Entry> {
-        self.invocation.entries(&self.pages).unwrap()
+        self.invocation.entries(self.run_pages()).unwrap()
     }
 }
 

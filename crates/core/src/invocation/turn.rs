@@ -22,7 +22,10 @@ impl Invocation {
         if let Some(error) = self.draft.broken.take() {
             return Err(error);
         }
-        let page = self.turn_page();
+        let page = match self.draft.page.take() {
+            None => self.turn_page(),
+            page => page,
+        };
         self.journal.entries += self.draft.lines.count();
         self.journal.tail.append(&self.draft.lines);
         self.draft.lines = Lines::default();
@@ -49,6 +52,7 @@ impl Invocation {
         self.forget_old_signals();
         self.describe();
         self.draft.dirty = false;
+        self.draft.continued_from = None;
         let value = self
             .value
             .encode(&self.journal)

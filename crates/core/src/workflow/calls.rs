@@ -296,6 +296,26 @@ impl<T: DeserializeOwned> Future for SignalFuture<T> {
     }
 }
 
+/// The end of this run; await it. Made by
+/// [`Context::continue_as_new`](super::Context::continue_as_new).
+#[must_use = "a workflow goes on unless this is awaited"]
+pub struct ContinueAsNew<R> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) input: Option<std::result::Result<Payload, Failure>>,
+    pub(super) output: PhantomData<fn() -> R>,
+}
+
+impl<R> Future for ContinueAsNew<R> {
+    type Output = R;
+    fn poll(mut self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<R> {
+        if let Some(input) = self.input.take() {
+            self.shared.state().next_input.get_or_insert(input);
+        }
+        // Never ready: the executor sees it, and polls the workflow no more.
+        Poll::Pending
+    }
+}
+
 /// A local step; await it. Made by [`Context::run`](super::Context::run).
 #[must_use = "a step does nothing until it is awaited"]
 pub struct RunCall<F> {

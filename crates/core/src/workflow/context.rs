@@ -7,11 +7,12 @@ use rand_core::Rng as _;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    calls::{ActivityCall, RunCall, SignalWait, Sleep},
+    calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait, Sleep},
     shared::Shared,
 };
 use crate::{
     Error, Retry,
+    error::payload_error,
     program::{LogLevel, LogLine},
 };
 
@@ -125,6 +126,23 @@ impl Context {
             shared: Arc::clone(&self.shared),
             name: cut(&name.into(), NAME_BYTES_MAX).to_owned(),
             timeout: None,
+            output: PhantomData,
+        }
+    }
+
+    /// End this run and begin another of the same invocation, with this input and an empty
+    /// journal: `return ctx.continue_as_new(&next).await`. For workflows that go on for long.
+    ///
+    /// It takes effect when it is first awaited and never comes back, so nothing after it runs.
+    /// What is still pending is no longer wanted, as if it had lost a race. Signals that were
+    /// not received yet stay for the next run, and whoever waits for the invocation goes on
+    /// waiting. Once somebody has asked to cancel it, it ends as cancelled instead.
+    pub fn continue_as_new<R>(&self, input: impl Serialize) -> ContinueAsNew<R> {
+        let input = Payload::encode(&input)
+            .map_err(|error| payload_error("input of the run to continue as", error));
+        ContinueAsNew {
+            shared: Arc::clone(&self.shared),
+            input: Some(input),
             output: PhantomData,
         }
     }

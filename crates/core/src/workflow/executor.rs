@@ -2,7 +2,6 @@
 
 use std::{
     future::Future,
-    marker::PhantomData,
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
@@ -20,7 +19,7 @@ use super::{calls::guard, context::Context, shared::Shared};
 use crate::{
     Error,
     error::payload_error,
-    program::{LocalOutcome, LogLine, Program, ProgramInfo, Progress, Workflow},
+    program::{End, LocalOutcome, LogLine, Program, ProgramInfo, Progress, Workflow},
 };
 
 /// Polls of a program in one go before it is taken for one that spins.
@@ -35,47 +34,41 @@ where
     Out: Serialize + 'static,
     E: Into<Error> + 'static,
 {
+    let function = Arc::new(function);
+    let make = move |context: Context| -> Running {
+        let function = Arc::clone(&function);
+        Box::pin(async move {
+            let info = Arc::clone(&context.shared.info);
+            let input = info.input.decode().map_err(|error| {
+                payload_error(&format!("input of workflow {:?}", info.workflow), error)
+            })?;
+            let output = function(context, input).await;
+            let output = output.map_err(|error| error.into().into_failure())?;
+            Payload::encode(&output).map_err(|error| {
+                payload_error(&format!("output of workflow {:?}", info.workflow), error)
+            })
+        })
+    };
     Arc::new(AsyncWorkflow {
-        function: Arc::new(function),
-        types: PhantomData::<fn(In) -> (Fut, Out, E)>,
+        make: Arc::new(make),
     })
 }
 
-struct AsyncWorkflow<F, T> {
-    function: Arc<F>,
-    types: PhantomData<T>,
+type Running = Pin<Box<dyn Future<Output = Result<Payload, Failure>> + Send>>;
+type Make = Arc<dyn Fn(Context) -> Running + Send + Sync>;
+
+struct AsyncWorkflow {
+    make: Make,
 }
 
-impl<F, Fut, In, Out, E> Workflow for AsyncWorkflow<F, fn(In) -> (Fut, Out, E)>
-where
-    F: Fn(Context, In) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<Out, E>> + Send + 'static,
-    In: DeserializeOwned + Send + 'static,
-    Out: Serialize + 'static,
-    E: Into<Error> + 'static,
-{
+impl Workflow for AsyncWorkflow {
     fn instantiate(&self, info: Arc<ProgramInfo>) -> Box<dyn Program> {
-        let function = Arc::clone(&self.function);
-        let future = move |context: Context| -> Running {
-            Box::pin(async move {
-                let info = Arc::clone(&context.shared.info);
-                let input = info.input.decode().map_err(|error| {
-                    payload_error(&format!("input of workflow {:?}", info.workflow), error)
-                })?;
-                let output = function(context, input).await;
-                let output = output.map_err(|error| error.into().into_failure())?;
-                Payload::encode(&output).map_err(|error| {
-                    payload_error(&format!("output of workflow {:?}", info.workflow), error)
-                })
-            })
-        };
-        Box::new(AsyncProgram::new(info, future))
+        Box::new(AsyncProgram::new(info, Arc::clone(&self.make)))
     }
 }
 
-type Running = Pin<Box<dyn Future<Output = Result<Payload, Failure>> + Send>>;
-
 struct AsyncProgram {
+    make: Make,
     shared: Arc<Shared>,
     future: Option<Running>,
     wakes: Arc<Wakes>,
@@ -108,7 +101,7 @@ impl Wake for Wakes {
 }
 
 impl AsyncProgram {
-    fn new(info: Arc<ProgramInfo>, make: impl FnOnce(Context) -> Running) -> Self {
+    fn new(info: Arc<ProgramInfo>, make: Make) -> Self {
         let seed = format!("{}/{}", info.id, info.run);
         let hash = xxhash_rust::xxh3::xxh3_128(seed.as_bytes()).to_le_bytes();
         let mut key = [0; 32];
@@ -120,6 +113,7 @@ impl AsyncProgram {
         let wakes = Arc::new(Wakes::default());
         Self {
             future: Some(make(context)),
+            make,
             shared,
             waker: Waker::from(Arc::clone(&wakes)),
             wakes,
@@ -148,15 +142,19 @@ impl AsyncProgram {
         }
     }
 
-    fn poll_once(&mut self) -> Option<Result<Payload, Failure>> {
+    fn poll_once(&mut self) -> Option<End> {
         let future = self.future.as_mut()?;
         let mut cx = TaskContext::from_waker(&self.waker);
-        let end = match guard(|| future.as_mut().poll(&mut cx)) {
-            Ok(Poll::Pending) => return None,
-            Ok(Poll::Ready(end)) => end,
-            Err(mut failure) => {
+        let polled = guard(|| future.as_mut().poll(&mut cx));
+        let next_input = self.shared.state().next_input.take();
+        let end = match (next_input, polled) {
+            (Some(Ok(input)), _) => End::ContinueAsNew(input),
+            (Some(Err(failure)), _) => End::Done(Err(failure)),
+            (None, Ok(Poll::Pending)) => return None,
+            (None, Ok(Poll::Ready(end))) => End::Done(end),
+            (None, Err(mut failure)) => {
                 failure.is_final = true;
-                Err(failure)
+                End::Done(Err(failure))
             }
         };
         self.close();
@@ -190,6 +188,10 @@ fn foreign_await() -> Failure {
 }
 
 impl Program for AsyncProgram {
+    fn again(&self, info: Arc<ProgramInfo>) -> Box<dyn Program> {
+        Box::new(Self::new(info, Arc::clone(&self.make)))
+    }
+
     fn start(&mut self, now: Timestamp) -> Progress {
         self.advance(now)
     }
@@ -270,11 +272,8 @@ impl Program for AsyncProgram {
             self.shared.state().driving = true;
             let end = self.poll_once();
             self.shared.state().driving = false;
-            if let Some(end) = end {
-                return Poll::Ready(out_of_turn(end));
-            }
-            if self.shared.state().steps != before {
-                return Poll::Ready(out_of_turn(Ok(Payload::null())));
+            if end.is_some() || self.shared.state().steps != before {
+                return Poll::Ready(out_of_turn());
             }
             let woken_again = self.wakes.woken.load(Ordering::Acquire);
             if woken_again && self.shared.state().local_outcomes.is_empty() {
@@ -288,7 +287,7 @@ impl Program for AsyncProgram {
 
 /// The program went on although nothing was delivered: it is not driven by its context alone.
 /// Told as the outcome of step 0, which no program has.
-fn out_of_turn(_: Result<Payload, Failure>) -> LocalOutcome {
+fn out_of_turn() -> LocalOutcome {
     LocalOutcome {
         step: 0,
         attempt: 0,

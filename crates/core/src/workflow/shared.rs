@@ -28,6 +28,8 @@ pub(super) struct State {
     pub(super) driving: bool,
     pub(super) steps: u32,
     pub(super) decisions: Vec<Decision>,
+    /// The run is over and another follows with this input, unless it cannot be encoded.
+    pub(super) next_input: Option<Result<Payload, Failure>>,
     pub(super) slots: BTreeMap<u32, Slot>,
     pub(super) local_outcomes: Vec<LocalOutcome>,
     pub(super) logs: Vec<LogLine>,
@@ -56,6 +58,7 @@ impl Shared {
                 driving: false,
                 steps: 0,
                 decisions: Vec::new(),
+                next_input: None,
                 slots: BTreeMap::new(),
                 local_outcomes: Vec::new(),
                 logs: Vec::new(),

@@ -1,0 +1,90 @@
+//! Continue-as-new: one turn ends a run and begins the next.
+//!
+//! The invocation stays what it is, with its id, who asked for it, its place among those of its
+//! partition key, and its signals. Journal, steps and input are the new run's. The new program
+//! starts at once, so that one write holds the end of the one and the first decisions of the
+//! other; both rest on the roots of the turn.
+
+use headwater_wire::{
+    Code, Failure, Payload, Timestamp,
+    names::TimerId,
+    turn::EffectTag,
+    value::{Deferred, JournalPart},
+};
+
+use super::{Attached, Invocation, inputs::cancelled};
+use crate::program::End;
+
+impl Invocation {
+    pub(super) fn continue_as_new(&mut self, input: Payload, now: Timestamp) {
+        if let Some(cancel) = &self.value.cancel {
+            // This run was told; another would not be, and could not be cancelled any more.
+            let failure = cancelled(&cancel.reason);
+            return self.finish(Err(failure), now);
+        }
+        if self.draft.continued_from.is_some() {
+            // Every run is stored: the next turn goes on.
+            self.draft.end = Some(End::ContinueAsNew(input));
+            return;
+        }
+        self.end_run();
+        self.value.run.continued += 1;
+        self.value.input = input;
+        self.start_run(now);
+    }
+
+    /// Nothing of the run is wanted any more. Its late outcomes and timers are known by their
+    /// run; what has no run in it goes with it.
+    fn end_run(&mut self) {
+        let run = self.value.run;
+        self.unschedule_all();
+        self.draft
+            .effects
+            .retain(|effect| !matches!(effect, EffectTag::Task(..) | EffectTag::Schedule(..)));
+        for effect in &mut self.draft.effects {
+            if let EffectTag::Unschedule(step, attempt) = *effect {
+                *effect = EffectTag::UnscheduleOf(TimerId { run, step, attempt });
+            }
+        }
+        self.pending.clear();
+        self.value.anchors.clear();
+        self.value
+            .deferred
+            .retain(|deferred| matches!(deferred, Deferred::Cancel { .. }));
+        // Another turn on the same stored value would write this page: its number is used.
+        self.draft.page = self.turn_page();
+        self.expire_run_pages();
+        self.journal = JournalPart {
+            pages: self.journal.pages,
+            first_page: self.journal.pages + 1,
+            ..JournalPart::default()
+        };
+        self.draft.lines = headwater_wire::journal::Lines::default();
+        self.draft.continued_from = Some(run);
+    }
+
+    fn start_run(&mut self, now: Timestamp) {
+        let start = self.at(self.t(now));
+        self.value.run_started_at = Some(start);
+        let info = self.program_info();
+        let Some(ended) = self.program.as_mut().map(Attached::get) else {
+            return;
+        };
+        self.logs.extend(ended.take_logs());
+        let mut program = ended.again(info);
+        let progress = program.start(start);
+        self.program = Some(Attached::new(program));
+        if let Some(End::ContinueAsNew(_)) = progress.end {
+            return self.park_unfinished(spins(), now);
+        }
+        self.absorb(progress, now);
+    }
+}
+
+fn spins() -> Failure {
+    Failure::fatal(
+        Code::FAILED,
+        "a run that continued another has continued as new itself without awaiting anything, \
+         which would go on for ever; await a step, a sleep or a signal before",
+    )
+}
