@@ -556,3 +556,246 @@ async fn a_parked_invocation_with_pages_resumes_in_the_process_that_parked_it() 
     assert_eq!(handle.result::<String>(SOON).await.unwrap(), "done");
     running.stop().await;
 }
+
+/// What the polling loop of the tests below carries from run to run.
+#[derive(Default, serde::Serialize, serde::Deserialize)]
+struct Polled {
+    round: u32,
+    sum: u32,
+    items: Vec<u32>,
+}
+
+const ROUNDS: u32 = 50;
+const ITEMS: u32 = 40;
+
+/// A run a round, with a local and a remote step; ends once all rounds and items are through.
+async fn poll(ctx: Context, mut state: Polled, local_runs: Arc<AtomicU32>) -> Result<Polled> {
+    let round = state.round;
+    let count = || async { Ok::<_, Error>(local_runs.fetch_add(1, SeqCst)) };
+    ctx.run("count", count).await?;
+    let doubled: u32 = ctx.activity("double", round).await?;
+    state.sum += doubled;
+    let wait = Duration::from_millis(3);
+    while let Ok(item) = ctx.signal("item").timeout(wait).await {
+        state.items.push(item);
+    }
+    state.round += 1;
+    if state.round >= ROUNDS && state.items.len() as u32 >= ITEMS {
+        return Ok(state);
+    }
+    ctx.continue_as_new(&state).await
+}
+
+fn poller(store: &Arc<dyn Store>, config: headwater::EngineConfig) -> (Processor, Arc<AtomicU32>) {
+    let local_runs = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&local_runs);
+    let processor = Processor::on(Arc::clone(store), TokioEnv::shared())
+        .engine(Some(config))
+        .workflow("poll", move |ctx: Context, state: Option<Polled>| {
+            poll(ctx, state.unwrap_or_default(), Arc::clone(&counted))
+        })
+        .unwrap()
+        .workflow(
+            "after",
+            |_: Context, (): ()| async move { Ok::<_, Error>(()) },
+        )
+        .unwrap()
+        .activity("double", |_: ActivityContext, n: u32| async move {
+            Ok::<_, Error>(n * 2)
+        })
+        .unwrap();
+    (processor, local_runs)
+}
+
+#[tokio::test]
+async fn a_polling_loop_continues_as_new_and_sees_each_signal_once() {
+    let env = TokioEnv::shared();
+    let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
+    let (processor, local_runs) = poller(&store, headwater::EngineConfig::default());
+    let running = processor.start().await.unwrap();
+    let client = running.client();
+    let start = client.start("poll").id("p").key("k").expect_outcome();
+    let mut handle = start.send().await.unwrap();
+    let start = client.start("after").id("a").key("k");
+    let mut after = start.send().await.unwrap();
+    for item in 0..ITEMS {
+        client.signal(&id("p"), "item", &item).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(4)).await;
+    }
+    assert!(
+        !client
+            .state(&id("a"))
+            .await
+            .unwrap()
+            .value
+            .status
+            .is_ended()
+    );
+    let mut polled: Polled = handle.result(SOON).await.unwrap();
+    polled.items.sort_unstable(); // the first may have come before the start
+    assert_eq!(polled.items, (0..ITEMS).collect::<Vec<_>>());
+    let rounds = polled.round;
+    assert_eq!(polled.sum, rounds * (rounds - 1));
+    assert_eq!(local_runs.load(SeqCst), rounds, "each local step ran once");
+    let state = client.state(&id("p")).await.unwrap();
+    assert_eq!(state.value.run.continued, rounds - 1);
+    let entries = client.history(&state).await.unwrap();
+    assert!(entries.len() < 200, "{} entries", entries.len());
+    after.wait(SOON).await.unwrap();
+    let after = client.state(&id("a")).await.unwrap().value;
+    assert!(
+        after.ended_at >= state.value.ended_at,
+        "the key was held until the last run ended"
+    );
+    running.stop().await;
+}
+
+/// Engines that die at any moment. (A runtime that is thrown away stands for the process.)
+#[test]
+fn a_loop_of_runs_survives_engines_that_die_again_and_again() {
+    let ack_wait = Duration::from_millis(100);
+    let env = TokioEnv::shared();
+    let store: Arc<dyn Store> =
+        MemoryStore::with_ack_wait(Arc::clone(&env), Namespace::default(), ack_wait);
+    let mut sent = 0;
+    for life in 0.. {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let polled: Option<Polled> = runtime.block_on(async {
+            let config = headwater::EngineConfig {
+                ack_wait,
+                ..Default::default()
+            };
+            let running = poller(&store, config).0.start().await.unwrap();
+            let client = running.client();
+            if life == 0 {
+                client.start("poll").id("p").send().await.unwrap();
+            }
+            // A life lasts for a few turns.
+            let mut last_turn = None;
+            loop {
+                if sent < ITEMS {
+                    client.signal(&id("p"), "item", &sent).await.unwrap();
+                    sent += 1;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                let Ok(state) = client.state(&id("p")).await else {
+                    continue;
+                };
+                assert_ne!(state.value.status, Status::Parked, "{}", state.value.why);
+                if let Some(output) = &state.value.output {
+                    return Some(output.decode().unwrap());
+                }
+                let turn = state.value.turn.number;
+                if turn >= *last_turn.get_or_insert(turn + 1 + life % 17) {
+                    break;
+                }
+            }
+            let own = format!("engine.{}", running.engine().unwrap().id());
+            let members = headwater::store::Bucket::Members;
+            store.delete(members, &own).await.unwrap();
+            None
+        });
+        runtime.shutdown_background();
+        if let Some(polled) = polled {
+            assert!(life > 5, "only {life} deaths");
+            let mut items = polled.items;
+            items.sort_unstable();
+            assert_eq!(items, (0..ITEMS).collect::<Vec<_>>(), "each signal once");
+            let rounds = polled.round;
+            assert_eq!(polled.sum, rounds * (rounds - 1));
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn late_outcomes_and_lost_sleeps_of_a_run_do_not_reach_the_next() {
+    let running = processor()
+        .workflow("late", |ctx: Context, round: u64| async move {
+            // The same steps with the same numbers in both runs.
+            let nap = std::pin::pin!(ctx.sleep(Duration::from_millis(2_200 + round * 700)));
+            let slow = std::pin::pin!(ctx.activity::<u64>("slow", round).into_future());
+            if round == 0 {
+                ctx.sleep(Duration::from_millis(20)).await?;
+                return ctx.continue_as_new(1).await;
+            }
+            let began = ctx.now();
+            let (slow, nap) = futures::join!(slow, nap);
+            nap?;
+            Ok::<_, Error>((slow?, ctx.now().since(began)))
+        })
+        .unwrap()
+        .activity("slow", |_: ActivityContext, round: u64| async move {
+            tokio::time::sleep(Duration::from_millis(200 + 300 * round)).await;
+            Ok::<_, Error>(round)
+        })
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    let client = running.client();
+    let mut handle = client.start("late").input(&0).send().await.unwrap();
+    let (slow, slept): (u64, Duration) = handle.result(SOON).await.unwrap();
+    assert_eq!(slow, 1);
+    assert!(slept >= Duration::from_millis(2_900), "{slept:?}");
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn long_journals_page_and_continue_also_in_another_engine() {
+    let env = TokioEnv::shared();
+    let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
+    let start = || {
+        Processor::on(Arc::clone(&store), Arc::clone(&env))
+            .workflow(
+                "long",
+                |ctx: Context, (round, sum): (u32, u32)| async move {
+                    let mut sum = sum;
+                    for n in 0..150 {
+                        sum += ctx
+                            .run(format!("step-{n}"), || async { Ok::<_, Error>(n) })
+                            .await?;
+                        if n == 140 && round == 1 {
+                            ctx.signal::<()>("go").await?;
+                        }
+                    }
+                    match round {
+                        2 => Ok::<_, Error>(sum),
+                        _ => ctx.continue_as_new((round + 1, sum)).await,
+                    }
+                },
+            )
+            .unwrap()
+            .start()
+    };
+    let first = start().await.unwrap();
+    let client = first.client();
+    let call = client.start("long").input(&(0, 0)).id("l");
+    call.send().await.unwrap();
+    let waiting = loop {
+        let state = client.state(&id("l")).await;
+        if let Ok(state) = state
+            && state.value.status == Status::Waiting
+        {
+            break state;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    assert_eq!(waiting.value.run.continued, 1);
+    assert!(waiting.journal.first_page > 1 && waiting.journal.run_pages().count() > 1);
+    let entries = client.history(&waiting).await.unwrap();
+    assert_eq!(entries.len(), 2 * 141 + 1, "those of its run");
+    first.stop().await;
+    let second = start().await.unwrap();
+    let client = second.client();
+    client.signal(&id("l"), "go", &()).await.unwrap();
+    let ended = client.wait(&id("l"), SOON).await.unwrap();
+    assert_eq!(ended.output::<u32>().unwrap(), 3 * (149 * 150 / 2));
+    let state = client.state(&id("l")).await.unwrap();
+    assert!(state.journal.first_page > waiting.journal.pages);
+    assert_eq!(client.history(&state).await.unwrap().len(), 300);
+    second.stop().await;
+}

@@ -254,7 +254,7 @@ pub struct Value {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
-    /// Input.
+    /// Input of this run.
     pub input: Payload,
     /// Output of a completed one.
     #[serde(

@@ -2,7 +2,7 @@
 
 use headwater::{
     client::State,
-    wire::{Failure, InvocationId, Payload, Status, Timestamp, Value, value::Wait},
+    wire::{Failure, InvocationId, Payload, Run, Status, Timestamp, Value, value::Wait},
 };
 use serde::Serialize;
 
@@ -53,6 +53,7 @@ impl<'a> Summary<'a> {
 struct Details<'a> {
     #[serde(flatten)]
     summary: Summary<'a>,
+    run: Run,
     input: &'a Payload,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<&'a Payload>,
@@ -94,6 +95,7 @@ pub(crate) async fn status(session: &Session, id: &InvocationId) -> Result<(), P
             let State { value, journal, .. } = &*state;
             out.json(&Details {
                 summary: Summary::of(value),
+                run: value.run,
                 input: &value.input,
                 output: value.output.as_ref(),
                 pending: value.pending,
@@ -125,6 +127,7 @@ pub(super) fn describe(state: &State) -> Vec<String> {
             shown(&value.queue),
             value.partition
         ),
+        run(value),
         format!("Created: {}", time_millis(value.created_at)),
         format!("Updated: {}", time_millis(value.updated_at)),
     ];
@@ -153,6 +156,15 @@ pub(super) fn describe(state: &State) -> Vec<String> {
     }
     lines.push(format!("Journal Entries: {}", journal.entries));
     lines
+}
+
+fn run(value: &Value) -> String {
+    let mut line = format!("Run: {}", value.run);
+    if let Some(at) = value.run_started_at {
+        let (times, at) = (value.run.continued, time_millis(at));
+        line.push_str(&format!(" (continued as new {times} times, last at {at})"));
+    }
+    line
 }
 
 fn wait_line(wait: &Wait) -> String {

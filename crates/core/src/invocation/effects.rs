@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use headwater_wire::{
-    Command, Status, Task,
+    Command, Status, Task, limits,
     names::{Address, TimerId},
     task::Reply,
     turn::EffectTag,
@@ -64,8 +64,7 @@ impl Invocation {
                 pages: first..=last,
                 // A page must not go before the value that counts it. Of one that is kept for
                 // good only the pages of earlier runs go.
-                ttl: self.retention().ttl().unwrap_or(self.default_retention)
-                    + Duration::from_secs(60),
+                ttl: self.retention().ttl().unwrap_or(limits::RETENTION) + Duration::from_secs(60),
             }),
         }
     }
