@@ -398,3 +398,62 @@ async fn a_state_that_was_deleted_by_hand_can_be_started_anew() {
     }
     running.stop().await;
 }
+
+async fn runs(ctx: Context, (round, sum): (u32, u32)) -> Result<u32> {
+    let mut sum = sum;
+    for n in 0..150 {
+        let step = ctx.run(format!("step-{n}"), || async { Ok::<_, Error>(n) });
+        sum += step.await?;
+        if (round, n) == (1, 140) {
+            ctx.signal::<()>("go").await?;
+        }
+    }
+    match round {
+        2 => Ok(sum),
+        _ => ctx.continue_as_new((round + 1, sum)).await,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_go_on_in_an_engine_of_their_version_and_the_pages_of_the_first_expire() {
+    let nats = NatsServer::start().await;
+    let with = async |version: &str| {
+        let processor = processor(&nats).await;
+        let processor = processor.workflow_version("runs", version, runs).unwrap();
+        processor.start().await.unwrap()
+    };
+    let first = with("1.0.0").await;
+    let client = first.client();
+    let call = client.start("runs").id("r").input(&(0, 0));
+    call.send().await.unwrap();
+    let waits = |state: &State| state.value.status == Status::Waiting;
+    let state = until(&client, &id("r"), waits).await;
+    assert_eq!(state.value.run.continued, 1);
+    let begins = state.journal.first_page;
+    assert!(begins > 1 && state.journal.pages > begins);
+    first.stop().await;
+
+    let other = with("1.1.0").await;
+    let client = other.client();
+    client.signal(&id("r"), "go", &()).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let state = client.state(&id("r")).await.unwrap();
+    assert!(waits(&state), "no engine has its version");
+    let again = with("1.0.0").await;
+    let ended = client.wait(&id("r"), SOON).await.unwrap();
+    assert_eq!(ended.output::<u32>().unwrap(), 3 * (149 * 150 / 2));
+    let state = client.state(&id("r")).await.unwrap();
+    assert_eq!(client.history(&state).await.unwrap().len(), 300);
+
+    let server = async_nats::connect(nats.url()).await.unwrap();
+    let streams = async_nats::jetstream::new(server);
+    let journal = streams.get_stream("KV_JOURNAL").await.unwrap();
+    for page in 1..=state.journal.pages {
+        let subject = format!("$KV.JOURNAL.r.{page}");
+        let stored = journal.get_last_raw_message_by_subject(&subject).await;
+        let stored = stored.unwrap();
+        assert!(stored.headers.get("Nats-TTL").is_some(), "page {page}");
+    }
+    other.stop().await;
+    again.stop().await;
+}
