@@ -650,6 +650,44 @@ async fn a_polling_loop_continues_as_new_and_sees_each_signal_once() {
     running.stop().await;
 }
 
+/// Engines with different workflows serve the same partitions, so these two race for every turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn engines_that_race_for_the_same_runs_lose_nothing() {
+    let env = TokioEnv::shared();
+    let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
+    let (one, _) = poller(&store, headwater::EngineConfig::default());
+    let (other, _) = poller(&store, headwater::EngineConfig::default());
+    let more = |_: Context, (): ()| async move { Ok::<_, Error>(()) };
+    let engines = [
+        one.start().await.unwrap(),
+        other.workflow("more", more).unwrap().start().await.unwrap(),
+    ];
+    let client = engines[0].client();
+    let names: Vec<_> = (0..8).map(|n| format!("p{n}")).collect();
+    for name in &names {
+        client.start("poll").id(name).send().await.unwrap();
+    }
+    for item in 0..ITEMS {
+        for name in &names {
+            client.signal(&id(name), "item", &item).await.unwrap();
+        }
+    }
+    for name in &names {
+        let ended = client.wait(&id(name), SOON).await.unwrap();
+        let mut polled: Polled = ended.output().unwrap();
+        polled.items.sort_unstable();
+        assert_eq!(polled.items, (0..ITEMS).collect::<Vec<_>>());
+        assert_eq!(polled.sum, polled.round * (polled.round - 1));
+    }
+    let lost =
+        |engine: &headwater::RunningProcessor| engine.engine().unwrap().metrics().swaps_lost.get();
+    let lost: u64 = engines.iter().map(lost).sum();
+    assert!(lost > 0, "they did not race");
+    for engine in engines {
+        engine.stop().await;
+    }
+}
+
 /// Engines that die at any moment. (A runtime that is thrown away stands for the process.)
 #[test]
 fn a_loop_of_runs_survives_engines_that_die_again_and_again() {
