@@ -112,7 +112,6 @@ impl Actor {
     /// Until there is nothing to do for this key.
     pub(crate) async fn run(mut self) {
         loop {
-            self.drain_inbox();
             if let Err(Lost) = self.work().await {
                 self.shared.metrics.swaps_lost.inc();
                 tracing::debug!(key = %self.address.key, "lost a swap, reading again");
@@ -130,6 +129,8 @@ impl Actor {
     /// Everything that can be done now.
     async fn work(&mut self) -> Result<(), Lost> {
         loop {
+            // Also between turns: there may always be a next one.
+            self.drain_inbox();
             if self.loaded.is_none() && !self.load().await {
                 return Ok(());
             }

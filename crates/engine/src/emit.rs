@@ -3,7 +3,7 @@
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use futures::future::join_all;
+use futures::future::{join_all, try_join_all};
 use headwater_core::Effect;
 use headwater_store::{Bucket, Env, Expect, Message, Store, StoreError, Ttl};
 use headwater_wire::Command;
@@ -91,10 +91,10 @@ async fn expire_pages(
     ttl: Duration,
 ) -> Result<(), StoreError> {
     let contents = store.pages(key, pages.clone()).await?;
-    for (number, page) in pages.zip(contents) {
-        put_page(store, key, number, page, Ttl::After(ttl)).await?;
-    }
-    Ok(())
+    let expire = |(number, page)| put_page(store, key, number, page, Ttl::After(ttl));
+    try_join_all(pages.zip(contents).map(expire))
+        .await
+        .map(drop)
 }
 
 /// Store a journal page: its contents are a function of the stored value, so anybody may.

@@ -782,6 +782,32 @@ async fn late_outcomes_and_lost_sleeps_of_a_run_do_not_reach_the_next() {
     running.stop().await;
 }
 
+/// Regression: what came was not looked at while there was always a next turn.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_loop_of_runs_that_never_waits_can_be_cancelled() {
+    let running = processor()
+        .workflow("hot", |ctx: Context, n: Option<u32>| async move {
+            ctx.sleep(Duration::ZERO).await?;
+            ctx.continue_as_new::<Result<()>>(n.unwrap_or_default() + 1)
+                .await
+        })
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    let client = running.client();
+    let mut handle = client.start("hot").id("h").send().await.unwrap();
+    while client.state(&id("h")).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    client.cancel(&id("h"), "enough").await.unwrap();
+    let ended = handle.wait(SOON).await.unwrap();
+    assert_eq!(ended.status, Status::Cancelled);
+    let state = client.state(&id("h")).await.unwrap();
+    assert!(state.value.run.continued > 0);
+    running.stop().await;
+}
+
 #[tokio::test]
 async fn long_journals_page_and_continue_also_in_another_engine() {
     let env = TokioEnv::shared();

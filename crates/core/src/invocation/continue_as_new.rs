@@ -68,6 +68,7 @@ impl Invocation {
         self.value.run_started_at = Some(start);
         let info = self.program_info();
         let Some(ended) = self.program.as_mut().map(Attached::get) else {
+            self.unfinished = true; // whoever has the program starts it
             return;
         };
         self.logs.extend(ended.take_logs());

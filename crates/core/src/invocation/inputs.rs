@@ -30,11 +30,11 @@ impl Invocation {
                 return self.defer(command, seq, now);
             }
             self.unpark(now);
-            if self.has_more() {
-                return self.defer(command, seq, now);
-            }
             if self.is_moot(&command) {
                 return;
+            }
+            if self.has_more() {
+                return self.defer(command, seq, now);
             }
         }
         match command {
@@ -57,11 +57,12 @@ impl Invocation {
 
     /// Whether what was deferred has ended the step or the run that a command is for.
     fn is_moot(&self, command: &Command) -> bool {
-        match command {
-            Command::Outcome(outcome) => self.place_outcome(outcome) != Placement::Take,
-            Command::TimerFired(timer) => self.place_timer(*timer) != Placement::Take,
-            _ => false,
-        }
+        let placement = match command {
+            Command::Outcome(outcome) => self.place_outcome(outcome),
+            Command::TimerFired(timer) => self.place_timer(*timer),
+            _ => return false,
+        };
+        matches!(placement, Placement::Drop(_) | Placement::Taken)
     }
 
     /// Take the outcome of a local step of this process.
