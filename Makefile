@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 BINARIES := headwater-processor headwater hello-service headwater-bench
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-# Arguments for run-service, run-processor, run-client and bench, as in: make run-service ARGS='--delay 2s'
+# Arguments for run-service, run-processor, run-client, bench and crash, as in: make run-service ARGS='--delay 2s'
 ARGS ?=
 
 .PHONY: help
@@ -22,6 +22,7 @@ test: ## Run all tests, those on a real NATS server too (fetched if missing)
 	@set -eu; HEADWATER_NATS_SERVER="$$(nats/nats-server.sh)"; export HEADWATER_NATS_SERVER; \
 	echo "Running documentation tests: cargo test --workspace --doc"; \
 	cargo test --workspace --doc; \
+	$(MAKE) sim; \
 	if cargo nextest --version >/dev/null 2>&1; then \
 		echo "Running tests: cargo nextest run --workspace"; \
 		cargo nextest run --workspace; \
@@ -47,6 +48,25 @@ build: ## Build the binaries for use into bin/
 bench: build ## Measure throughput and latency; JSON=1 prints one JSON object a line
 	@set -eu; HEADWATER_NATS_SERVER="$$(nats/nats-server.sh)"; export HEADWATER_NATS_SERVER; \
 	bin/headwater-bench $(if $(JSON),--json) $(ARGS)
+
+.PHONY: sim
+sim: ## Simulate with faults, 300 seeds; SEED=s one with its timeline, SEEDS=n FROM=s many (optimised)
+	@echo "Running the simulation: headwater-sim"; \
+	cargo run --quiet --package headwater-sim $(if $(SEEDS),--release) -- $(if $(SEED),--seed $(SEED)) \
+		$(if $(SEEDS),--seeds $(SEEDS)) $(if $(FROM),--from $(FROM)) $(ARGS)
+
+.PHONY: sim-mutants
+sim-mutants: ## Break each rule of the design and tell how many seeds it takes to notice
+	cargo run --quiet --release --package headwater-sim --features mutants -- \
+		--mutants --seeds $(or $(SEEDS),20000) $(ARGS)
+
+.PHONY: crash
+crash: ## Kill, pause and cut off real processes for two minutes, on one server and on three; SEED=n repeats
+	cargo build --release --package headwater-crash
+	@set -eu; HEADWATER_NATS_SERVER="$$(nats/nats-server.sh)"; export HEADWATER_NATS_SERVER; \
+	for servers in 1 3; do \
+		"$(TARGET_DIR)/release/headwater-crash" --servers "$$servers" $(if $(SEED),--seed $(SEED)) $(ARGS); \
+	done
 
 .PHONY: doc
 doc: ## Build the API documentation into target/doc

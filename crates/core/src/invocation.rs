@@ -34,7 +34,10 @@ use headwater_wire::{
 };
 
 use self::pending::Pending;
-use crate::program::{Decision, End, LocalOutcome, LogLine, Program, ProgramInfo};
+use crate::{
+    mutant::{Mutant, is_broken},
+    program::{Decision, End, LocalOutcome, LogLine, Program, ProgramInfo},
+};
 
 pub use replay::Mismatch;
 
@@ -108,6 +111,14 @@ pub enum LoadError {
         /// How.
         reason: String,
     },
+}
+
+/// Which timers an engine may fire.
+pub struct TimerRights<'a> {
+    /// Long ones, whose schedule comes here as well. (Elsewhere it would be acted on there too.)
+    pub scheduled: bool,
+    /// Short ones, whose anchor is in hand.
+    pub in_hand: &'a dyn Fn(&Root) -> bool,
 }
 
 /// Where and when an invocation is created.
@@ -312,26 +323,24 @@ impl Invocation {
         }
     }
 
-    /// When the next timer is due that this engine may fire, given what it has in hand.
+    /// When the next timer is due that this engine may fire: by [`TimerRights`].
     #[must_use]
-    pub fn next_due(&self, in_hand: &dyn Fn(&Root) -> bool) -> Option<Timestamp> {
+    pub fn next_due(&self, rights: &TimerRights<'_>) -> Option<Timestamp> {
         if !self.is_live() {
             return None;
         }
         self.pending
             .iter()
-            .filter(|(step, pending)| self.may_fire(**step, pending, in_hand))
+            .filter(|(step, pending)| self.may_fire(**step, pending, rights))
             .filter_map(|(_, pending)| pending.due())
             .min()
     }
 
-    /// A long timer anybody may fire, since its schedule comes again; a short one only who has
-    /// its anchor.
-    fn may_fire(&self, step: u32, pending: &Pending, in_hand: &dyn Fn(&Root) -> bool) -> bool {
+    fn may_fire(&self, step: u32, pending: &Pending, rights: &TimerRights<'_>) -> bool {
         match pending.wake {
             None => false,
-            Some(wake) if wake.scheduled => true,
-            Some(_) => self.value.anchors.get(&step).is_some_and(in_hand),
+            Some(wake) if wake.scheduled => rights.scheduled,
+            Some(_) => self.value.anchors.get(&step).is_some_and(rights.in_hand),
         }
     }
 
@@ -344,6 +353,9 @@ impl Invocation {
     }
 
     fn retention(&self) -> Retention {
+        if is_broken(Mutant::ShortRetention) {
+            return Retention::Seconds(2);
+        }
         let default = Retention::Seconds(self.default_retention.as_secs());
         match self.value.retention.unwrap_or(default) {
             Retention::Forever => Retention::Forever,

@@ -16,7 +16,10 @@ use headwater_wire::{
     value::ValueError,
 };
 
-use crate::machine::{Effect, Machine, Placement, Turn, address, root_of};
+use crate::{
+    machine::{Effect, Machine, Placement, Turn, address, root_of},
+    mutant::{Mutant, is_broken},
+};
 
 /// The queue of a partition key in an engine's memory.
 pub struct KeyQueue {
@@ -166,6 +169,7 @@ impl Machine for KeyQueue {
             Command::Submit(_) if self.value.waiting.len() >= limits::KEY_QUEUE_MAX => {
                 Placement::Wait
             }
+            Command::Submit(_) if is_broken(Mutant::KeyOutOfOrder) => Placement::Take,
             Command::Submit(_) => Placement::TakeInOrder {
                 from_seq: self.value.taken_through + 1,
             },
@@ -219,6 +223,9 @@ impl Machine for KeyQueue {
         self.sent_bytes = 0;
         // An idle queue forgets its watermark only when no old submission can come any more.
         let idle = self.value.holder.is_none();
+        if idle && is_broken(Mutant::KeyForgets) {
+            self.value.taken_through = 0;
+        }
         Ok(Turn {
             expected: self.revision,
             value: self.value.encode().map_err(|error| error.to_string())?,

@@ -7,6 +7,7 @@ pub mod error;
 pub mod invocation;
 pub mod key_queue;
 pub mod machine;
+pub mod mutant;
 pub mod program;
 pub mod retry;
 pub mod workflow;

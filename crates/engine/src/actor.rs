@@ -9,9 +9,9 @@ mod wait;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use headwater_core::{Invocation, KeyQueue, Machine};
+use headwater_core::{Invocation, KeyQueue, LocalOutcome, Machine};
 use headwater_store::Verdict;
-use headwater_wire::{names::Address, turn::Root};
+use headwater_wire::{Run, names::Address, turn::Root};
 use tokio::sync::mpsc;
 
 use crate::router::{Delivered, Shared};
@@ -74,6 +74,13 @@ pub(crate) struct Actor {
     stop_seen: Option<Duration>,
     /// Swaps lost in a row.
     losses: u32,
+    /// Outcomes of local steps here that no stored turn has taken yet, with their run.
+    outcomes: Vec<(Run, LocalOutcome)>,
+    /// Revision in memory when the last swap was lost; none once one was won.
+    lost_at: Option<u64>,
+    /// Nobody else can have taken the start in hand: its id was made for it, and it never came
+    /// before.
+    new_start: bool,
     /// The value would pass its limit: the invocation has to fail.
     overflow: bool,
 }
@@ -105,6 +112,9 @@ impl Actor {
             progress_at,
             stop_seen: None,
             losses: 0,
+            outcomes: Vec::new(),
+            lost_at: None,
+            new_start: false,
             overflow: false,
         }
     }
@@ -120,6 +130,7 @@ impl Actor {
                 continue;
             }
             self.losses = 0;
+            self.lost_at = None;
             if !self.wait().await {
                 return;
             }
@@ -175,12 +186,24 @@ impl Actor {
 
     /// Throw away what is in memory; what is in hand is to be placed anew.
     fn forget(&mut self) {
-        self.loaded = None;
+        let loaded = self.loaded.take();
+        self.lost_at = loaded.map(|loaded| loaded.machine().revision());
         self.must_read = true;
         self.pages.clear();
         self.fired.clear();
         for delivered in self.held.drain(..).rev() {
             self.queue.push_front(delivered);
+        }
+    }
+
+    /// A local step has ended here. Its outcome is kept until a turn that took it is stored: over
+    /// a lost swap the step is not run again for nothing.
+    fn take_local(&mut self, outcome: LocalOutcome) {
+        let now = self.shared.env.now();
+        if let Some(invocation) = self.loaded.as_mut().and_then(Loaded::invocation) {
+            let run = invocation.value().run;
+            self.outcomes.push((run, outcome.clone()));
+            invocation.take_local(outcome, now);
         }
     }
 

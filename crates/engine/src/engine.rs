@@ -208,6 +208,7 @@ impl Supervisor {
                 task.abort();
             }
         }
+        self.shared.set_pulled(wanted.clone());
         for partition in wanted {
             if !self.loops.contains_key(&partition) {
                 let pull: BoxFuture<'static, ()> =

@@ -1,7 +1,7 @@
 //! From the deliveries of all partitions to the actors, one a key.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -11,7 +11,7 @@ use std::{
 
 use headwater_store::{Delivery, Env, Message, Store, Verdict, members::Members};
 use headwater_wire::{
-    Command, Key,
+    Command, Key, Partition,
     dead::{DeadKind, DeadLetter},
     names::Address,
     turn::Root,
@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) id: String,
     /// True once the engine is asked to stop.
     pub(crate) stopping: watch::Receiver<bool>,
+    /// Partitions that are pulled now.
+    pulled: Mutex<BTreeSet<Partition>>,
     turns: AtomicU64,
     actors: Mutex<BTreeMap<Key, mpsc::UnboundedSender<Delivered>>>,
     room: Arc<Semaphore>,
@@ -72,6 +74,7 @@ impl Shared {
             members,
             id,
             stopping,
+            pulled: Mutex::default(),
             turns: AtomicU64::new(0),
             actors: Mutex::new(BTreeMap::new()),
             room,
@@ -91,6 +94,19 @@ impl Shared {
 
     fn actors(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, mpsc::UnboundedSender<Delivered>>> {
         self.actors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pulled(&self) -> std::sync::MutexGuard<'_, BTreeSet<Partition>> {
+        self.pulled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_pulled(&self, partitions: BTreeSet<Partition>) {
+        *self.pulled() = partitions;
+    }
+
+    /// Whether the commands of a partition come here: so does the schedule of a timer.
+    pub(crate) fn pulls(&self, partition: Partition) -> bool {
+        self.pulled().contains(&partition)
     }
 
     /// Number of keys at work or in the cache.

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt, stream::BoxStream};
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use headwater_store::{Bucket, Change, Expect, Read, Store, StoreError, Ttl};
 use headwater_wire::{limits, topology::Topology};
 
@@ -27,7 +30,8 @@ pub(crate) async fn settle(
             let partitions = wanted.unwrap_or(limits::PARTITIONS_DEFAULT);
             Topology {
                 partitions,
-                serving: partitions,
+                // Clients that came before any engine have spread their commands by the default.
+                serving: partitions.max(limits::PARTITIONS_DEFAULT),
             }
         });
         if let Some(wanted) = wanted
@@ -59,24 +63,26 @@ pub(crate) async fn settle(
 
 /// The topology of the engine's queue, whenever it changes.
 pub(crate) fn follow(shared: &Arc<Shared>) -> BoxStream<'static, Topology> {
-    let shared = Arc::clone(shared);
-    let watch = async move {
-        let key = Topology::key(&shared.config.queue);
-        let mut backoff = Backoff::new("watching the topology");
-        loop {
-            match shared.store.watch(Bucket::Config, Some(&key)).await {
-                Ok(changes) => return changes,
-                Err(error) => backoff.wait(&shared.env, &error).await,
+    let backoff = Backoff::new("watching the topology");
+    let watches = stream::unfold(
+        (Arc::clone(shared), backoff),
+        async |(shared, mut backoff)| {
+            let key = Topology::key(&shared.config.queue);
+            loop {
+                match shared.store.watch(Bucket::Config, Some(&key)).await {
+                    Ok(changes) => return Some((changes, (shared, backoff))),
+                    Err(error) => backoff.wait(&shared.env, &error).await,
+                }
             }
-        }
-    };
+        },
+    );
     let decode = |change: Result<Change, StoreError>| async move {
         match change {
             Ok(Change::Put(record)) => decode(&record.value).ok(),
             _ => None,
         }
     };
-    watch.flatten_stream().filter_map(decode).boxed()
+    watches.flatten().filter_map(decode).boxed()
 }
 
 fn decode(bytes: &[u8]) -> Result<Topology, StoreError> {

@@ -1,21 +1,20 @@
 //! Several servers that are one.
 
-use tempfile::TempDir;
-
 use crate::{
     process::{Process, eventually, free_ports, http_get},
-    server::ServerOptions,
+    server::{Home, ServerOptions},
+    wiring::Wiring,
 };
 
 /// A cluster on this machine. Dropped, its servers are killed and their folders removed.
 pub struct NatsCluster {
     nodes: Vec<Node>,
-    _folder: TempDir,
+    wiring: Wiring,
+    _home: Home,
 }
 
 struct Node {
     process: Process,
-    port: u16,
     monitor: u16,
 }
 
@@ -27,41 +26,40 @@ impl NatsCluster {
 
     /// A cluster of servers run otherwise.
     pub async fn start_with(size: usize, options: &ServerOptions) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("headwater-cluster-")
-            .tempdir()
-            .unwrap();
-        let ports: Vec<[u16; 3]> = (0..size).map(|_| free_ports()).collect();
-        let routes: Vec<String> = ports
-            .iter()
-            .map(|[_, _, route]| format!("\"nats://127.0.0.1:{route}\""))
-            .collect();
-        let routes = routes.join(", ");
-        let node = |(index, [port, monitor, route]): (usize, &[u16; 3])| {
+        Self::start_wired(Wiring::direct(size), options).await
+    }
+
+    /// A cluster whose nodes can be cut off: all that they say to each other and to clients
+    /// goes through proxies.
+    pub async fn start_cuttable(size: usize, options: &ServerOptions) -> Self {
+        Self::start_wired(Wiring::cuttable(size).await, options).await
+    }
+
+    async fn start_wired(wiring: Wiring, options: &ServerOptions) -> Self {
+        let home = Home::make(options, "headwater-cluster-");
+        let node = |index: usize| {
             let name = format!("n{index}");
-            let own = folder.path().join(&name);
+            let own = home.path().join(&name);
             std::fs::create_dir(&own).unwrap();
-            let config = options.config(&name, &own, *port, *monitor);
-            let config = format!(
-                "{config}\ncluster {{\n name: test\n listen: \"127.0.0.1:{route}\"\n routes: [{routes}]\n}}\n"
-            );
+            let [monitor] = free_ports();
+            let config = options.config(&name, &own, wiring.client_port(index), monitor);
             let file = own.join("nats.conf");
-            std::fs::write(&file, config).unwrap();
+            std::fs::write(&file, format!("{config}\n{}", wiring.config(index))).unwrap();
             Node {
                 process: Process::new(file),
-                port: *port,
-                monitor: *monitor,
+                monitor,
             }
         };
-        let nodes: Vec<Node> = ports.iter().enumerate().map(node).collect();
+        let nodes: Vec<Node> = (0..wiring.size()).map(node).collect();
         for node in &nodes {
             node.process.spawn();
         }
         let cluster = Self {
             nodes,
-            _folder: folder,
+            wiring,
+            _home: home,
         };
-        for index in 0..size {
+        for index in 0..cluster.nodes.len() {
             cluster.await_ready(index).await;
         }
         cluster
@@ -76,13 +74,29 @@ impl NatsCluster {
     /// Where clients connect to one server.
     #[must_use]
     pub fn url(&self, index: usize) -> String {
-        format!("nats://127.0.0.1:{}", self.nodes[index].port)
+        self.wiring.url(index)
     }
 
     /// Where one server's monitoring pages are.
     #[must_use]
     pub fn monitor_url(&self, index: usize) -> String {
         format!("http://127.0.0.1:{}", self.nodes[index].monitor)
+    }
+
+    /// The body of one of these pages, if it answers. A cut does not keep it from answering.
+    pub async fn monitor_page(&self, index: usize, path: &str) -> Option<String> {
+        http_get(self.nodes[index].monitor, path).await
+    }
+
+    /// Cut one server of a cuttable cluster off from the others and from its clients.
+    pub fn cut(&self, index: usize) {
+        self.wiring.cut(index);
+    }
+
+    /// Connect it again, until it is back in the cluster.
+    pub async fn heal(&self, index: usize) {
+        self.wiring.heal(index);
+        self.await_ready(index).await;
     }
 
     /// End one server without warning.

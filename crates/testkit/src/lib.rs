@@ -1,5 +1,6 @@
 //! Real NATS servers for tests: [`NatsServer`] and [`NatsCluster`], each with a temporary store
-//! folder, killed and restarted at will, gone when they are dropped.
+//! folder, killed and restarted at will, gone when they are dropped. The nodes of a
+//! cluster can be cut off from the network, too.
 //!
 //! The binary is that of the environment variable `HEADWATER_NATS_SERVER`, else `nats-server`
 //! on the path. This crate panics where a test should fail: it is for tests only.
@@ -8,7 +9,10 @@
 
 mod cluster;
 mod process;
+mod proxy;
 mod server;
+mod wiring;
 
 pub use cluster::NatsCluster;
+pub use process::server_binary;
 pub use server::{NatsServer, ServerOptions};

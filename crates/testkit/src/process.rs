@@ -92,8 +92,9 @@ impl Drop for Process {
     }
 }
 
-/// The binary to run.
-fn binary() -> PathBuf {
+/// The binary to run: that of `HEADWATER_NATS_SERVER`, else `nats-server` on the path. The error
+/// says what is missing.
+pub fn server_binary() -> Result<PathBuf, String> {
     let named = std::env::var_os("HEADWATER_NATS_SERVER").map(PathBuf::from);
     let on_path = || {
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -102,14 +103,19 @@ fn binary() -> PathBuf {
             .find(|file| file.is_file())
     };
     match named.or_else(on_path) {
-        Some(binary) if binary.is_file() => binary,
-        Some(binary) => panic!(
+        Some(binary) if binary.is_file() => Ok(binary),
+        Some(binary) => Err(format!(
             "HEADWATER_NATS_SERVER names {binary:?}, which is no file: run `make nats-server`"
-        ),
-        None => panic!(
+        )),
+        None => Err(
             "no nats-server on the path and HEADWATER_NATS_SERVER is not set: run `make nats-server`"
+                .to_owned(),
         ),
     }
+}
+
+fn binary() -> PathBuf {
+    server_binary().unwrap_or_else(|error| panic!("{error}"))
 }
 
 type Order = (PathBuf, PathBuf, mpsc::Sender<std::io::Result<Child>>);
@@ -181,7 +187,7 @@ pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut holds: 
     }
 }
 
-/// A page of the server's monitoring, if it answers.
+/// The body of a page of the server's monitoring, if it answers.
 pub(crate) async fn http_get(port: u16, path: &str) -> Option<String> {
     let get = async {
         let mut connection = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
@@ -189,7 +195,8 @@ pub(crate) async fn http_get(port: u16, path: &str) -> Option<String> {
         connection.write_all(request.as_bytes()).await.ok()?;
         let mut page = String::new();
         connection.read_to_string(&mut page).await.ok()?;
-        Some(page)
+        let (_, body) = page.split_once("\r\n\r\n")?;
+        Some(body.to_owned())
     };
     tokio::time::timeout(Duration::from_secs(5), get)
         .await

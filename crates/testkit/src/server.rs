@@ -1,10 +1,10 @@
 //! One server.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::process::{Process, free_ports};
+use crate::process::{Process, free_ports, http_get};
 
 /// How to run a server.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct ServerOptions {
     pub domain: Option<String>,
     /// More configuration, in the server's own language.
     pub extra: String,
+    /// Folder for configuration, log and store; it stays. None: a temporary one.
+    pub folder: Option<PathBuf>,
 }
 
 impl Default for ServerOptions {
@@ -29,6 +31,7 @@ impl Default for ServerOptions {
             max_file_bytes: None,
             domain: None,
             extra: String::new(),
+            folder: None,
         }
     }
 }
@@ -60,13 +63,40 @@ impl ServerOptions {
     }
 }
 
+/// Where servers keep what they write.
+pub(crate) enum Home {
+    /// Removed when this is dropped.
+    Temporary(TempDir),
+    /// Somebody else's.
+    Given(PathBuf),
+}
+
+impl Home {
+    pub(crate) fn make(options: &ServerOptions, prefix: &str) -> Self {
+        match &options.folder {
+            Some(folder) => Self::Given(folder.clone()),
+            None => {
+                let made = tempfile::Builder::new().prefix(prefix).tempdir();
+                Self::Temporary(made.unwrap())
+            }
+        }
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(folder) => folder.path(),
+            Self::Given(folder) => folder,
+        }
+    }
+}
+
 /// A server of its own, on free ports, with a temporary store folder. Dropped, it is killed
 /// and its folder removed.
 pub struct NatsServer {
     process: Process,
     port: u16,
     monitor: u16,
-    folder: TempDir,
+    home: Home,
 }
 
 impl NatsServer {
@@ -78,18 +108,15 @@ impl NatsServer {
     /// A server run otherwise, ready to be used.
     pub async fn start_with(options: ServerOptions) -> Self {
         let [port, monitor] = free_ports();
-        let folder = tempfile::Builder::new()
-            .prefix("headwater-nats-")
-            .tempdir()
-            .unwrap();
-        let config = options.config("test", folder.path(), port, monitor);
-        let file = folder.path().join("nats.conf");
+        let home = Home::make(&options, "headwater-nats-");
+        let config = options.config("test", home.path(), port, monitor);
+        let file = home.path().join("nats.conf");
         std::fs::write(&file, config).unwrap();
         let server = Self {
             process: Process::new(file),
             port,
             monitor,
-            folder,
+            home,
         };
         server.restart().await;
         server
@@ -107,10 +134,15 @@ impl NatsServer {
         format!("http://127.0.0.1:{}", self.monitor)
     }
 
+    /// The body of one of these pages, if it answers.
+    pub async fn monitor_page(&self, path: &str) -> Option<String> {
+        http_get(self.monitor, path).await
+    }
+
     /// Where it stores.
     #[must_use]
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        self.home.path()
     }
 
     /// Its process, while it runs.

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 use headwater_store::{Env, Source, Store, TaskHandle, Verdict, members};
 use headwater_wire::{
     limits,
@@ -168,23 +168,15 @@ async fn take(
     let (done, mut finished) = mpsc::unbounded_channel::<()>();
     let mut running = 0_usize;
     consumer.request(shared.config.concurrency);
-    let mut stop = false;
-    while !stop || running > 0 {
+    loop {
         tokio::select! {
             biased;
             Some(()) = finished.recv() => {
                 running -= 1;
-                if !stop {
-                    consumer.request(1);
-                }
+                consumer.request(1);
             }
-            () = asked_to_stop(&mut stopping), if !stop => stop = true,
+            () = asked_to_stop(&mut stopping) => break,
             delivery = consumer.next() => {
-                if stop {
-                    // It was on its way when we stopped.
-                    shared.store.answer(&delivery.token, Verdict::Nak(Duration::ZERO)).await;
-                    continue;
-                }
                 running += 1;
                 let (task, done) = (Arc::clone(&shared), done.clone());
                 shared.env.spawn(Box::pin(async move {
@@ -194,6 +186,20 @@ async fn take(
                 }));
             }
         }
+    }
+    // What has come and was not begun goes back, once nothing can come here any more: else it
+    // would come again at once, and each time count as a death of its worker.
+    let mut not_begun = Vec::new();
+    while let Some(delivery) = consumer.next().now_or_never() {
+        not_begun.push(delivery);
+    }
+    drop(consumer);
+    for delivery in not_begun {
+        let verdict = Verdict::Nak(Duration::ZERO);
+        shared.store.answer(&delivery.token, verdict).await;
+    }
+    while running > 0 && finished.recv().await.is_some() {
+        running -= 1;
     }
 }
 

@@ -13,7 +13,10 @@ use headwater_wire::{
 };
 
 use super::{Attached, Invocation, inputs::cancelled};
-use crate::program::End;
+use crate::{
+    mutant::{Mutant, is_broken},
+    program::End,
+};
 
 impl Invocation {
     pub(super) fn continue_as_new(&mut self, input: Payload, now: Timestamp) {
@@ -45,6 +48,9 @@ impl Invocation {
             if let EffectTag::Unschedule(step, attempt) = *effect {
                 *effect = EffectTag::UnscheduleOf(TimerId { run, step, attempt });
             }
+        }
+        if is_broken(Mutant::ForgetSignals) {
+            self.value.signals.taken.clear();
         }
         self.pending.clear();
         self.value.anchors.clear();

@@ -121,7 +121,7 @@ impl Invocation {
     }
 
     /// Remove a schedule; one that this very turn would have made is simply not made.
-    fn unschedule(&mut self, step: u32, attempt: u32) {
+    pub(super) fn unschedule(&mut self, step: u32, attempt: u32) {
         let made = EffectTag::Schedule(step, attempt);
         let effects = &mut self.draft.effects;
         match effects.iter().position(|effect| *effect == made) {

@@ -10,11 +10,12 @@ use headwater_wire::{
 };
 
 use super::{
-    Invocation,
+    Invocation, TimerRights,
     pending::{Wake, What},
 };
 use crate::{
     machine::{Placement, root_of},
+    mutant::{Mutant, is_broken},
     program::LocalOutcome,
 };
 
@@ -65,6 +66,17 @@ impl Invocation {
         matches!(placement, Placement::Drop(_) | Placement::Taken)
     }
 
+    /// Whether an outcome of a local step of this process, whose turn was lost, still is the
+    /// outcome of an attempt that is to be made.
+    #[must_use]
+    pub fn wants_local(&self, outcome: &LocalOutcome, in_hand: &dyn Fn(&Root) -> bool) -> bool {
+        let LocalOutcome { step, attempt, .. } = outcome;
+        let pending = self.pending.get(step);
+        self.is_live()
+            && pending.is_some_and(|p| p.is_local() && !p.running && p.attempt == *attempt)
+            && self.value.anchors.get(step).is_some_and(in_hand)
+    }
+
     /// Take the outcome of a local step of this process.
     pub fn take_local(&mut self, outcome: LocalOutcome, now: Timestamp) {
         let LocalOutcome {
@@ -81,12 +93,15 @@ impl Invocation {
         let Some(anchor) = self.value.anchors.get(&step).copied() else {
             return;
         };
-        self.add_root(anchor);
+        match is_broken(Mutant::NoInheritance) {
+            true => self.draft.dirty = true,
+            false => self.add_root(anchor),
+        }
         self.take_outcome(step, attempt, result, now);
     }
 
     /// Fire the timers that are due and that this engine may fire. Answers whether any was.
-    pub fn fire_due(&mut self, now: Timestamp, in_hand: &dyn Fn(&Root) -> bool) -> bool {
+    pub fn fire_due(&mut self, now: Timestamp, rights: &TimerRights<'_>) -> bool {
         if !self.is_live() {
             return false;
         }
@@ -95,7 +110,7 @@ impl Invocation {
             .iter()
             .filter(|(step, pending)| {
                 pending.due().is_some_and(|due| due <= now)
-                    && self.may_fire(**step, pending, in_hand)
+                    && self.may_fire(**step, pending, rights)
             })
             .map(|(step, _)| *step)
             .collect();
@@ -117,7 +132,11 @@ impl Invocation {
                 (_, Some(anchor)) => *anchor,
                 _ => continue,
             };
+            let pending_attempt = pending.timer_attempt();
             self.add_root(root);
+            if is_broken(Mutant::FiringCancels) && matches!(root, Root::Timer(_)) {
+                self.unschedule(*step, pending_attempt);
+            }
             self.wake_step(*step, now);
         }
         !due.is_empty()

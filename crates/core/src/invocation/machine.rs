@@ -12,6 +12,7 @@ use headwater_wire::{
 use super::{Invocation, pending::What};
 use crate::{
     machine::{Effect, Machine, Placement, Turn, address, root_of},
+    mutant::{Mutant, is_broken},
     program::LogLine,
 };
 
@@ -114,7 +115,12 @@ impl Machine for Invocation {
     }
 
     fn is_anchor(&self, root: &Root) -> bool {
+        // A turn that could not hold all goes on by the commands that it rests on.
+        let goes_on = self.value.turn.partial
+            && self.value.parked.is_none()
+            && self.value.status != Status::Queued;
         self.value.anchors.values().any(|anchor| anchor == root)
+            || (goes_on && self.value.turn.roots.contains(root))
     }
 
     fn take_logs(&mut self) -> Vec<LogLine> {
@@ -232,14 +238,17 @@ impl Invocation {
         let Outcome {
             run, step, attempt, ..
         } = outcome;
-        if *run != self.value.run {
+        if *run != self.value.run && !is_broken(Mutant::NoRun) {
             return Placement::Drop("the outcome of another run");
         }
         let deferred = |deferred: &Deferred| matches!(deferred, Deferred::Outcome { step: s, attempt: a, .. } if s == step && a == attempt);
         let Some(pending) = self.pending.get(step) else {
             return self.place_ended(*step);
         };
-        if !matches!(pending.what, What::Activity { .. }) || *attempt > pending.attempt {
+        let other_attempt = *attempt != pending.attempt && is_broken(Mutant::NoAttempt);
+        if other_attempt && matches!(pending.what, What::Activity { .. }) {
+            self.place_in_turn()
+        } else if !matches!(pending.what, What::Activity { .. }) || *attempt > pending.attempt {
             Placement::Drop("the outcome of an attempt that was never made")
         } else if *attempt < pending.attempt || self.value.deferred.iter().any(deferred) {
             Placement::Taken

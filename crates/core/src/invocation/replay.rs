@@ -60,6 +60,7 @@ impl Invocation {
 
     fn restore_pending(&mut self, entries: &[Entry]) -> Result<(), LoadError> {
         let mut steps = 0;
+        let mut cancelled = false;
         for (index, entry) in entries.iter().enumerate() {
             let inconsistent = |reason: String| LoadError::Inconsistent {
                 entry: index + 1,
@@ -75,7 +76,12 @@ impl Invocation {
             }
             match entry {
                 Entry::Granted { .. } => {}
-                Entry::Cancel { .. } => self.pending.clear(),
+                Entry::Cancel { .. } => {
+                    self.pending.clear();
+                    cancelled = true;
+                }
+                // A future that the cancelled program drops afterwards.
+                Entry::Drop { step } if cancelled && !self.pending.contains_key(step) => {}
                 Entry::Retry {
                     step,
                     attempt,

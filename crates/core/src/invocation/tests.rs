@@ -18,7 +18,10 @@ use crate::{
 };
 
 const START: u64 = 10;
-const ANY: fn(&Root) -> bool = |_| true;
+const ANY: TimerRights<'static> = TimerRights {
+    scheduled: true,
+    in_hand: &|_| true,
+};
 
 struct Driver {
     workflow: std::sync::Arc<dyn Workflow>,
@@ -178,7 +181,7 @@ impl Driver {
 
     fn run_locals(&mut self) {
         loop {
-            self.invocation.release_locals(&ANY);
+            self.invocation.release_locals(&|_| true);
             let mut cx = std::task::Context::from_waker(Waker::noop());
             let Poll::Ready(outcome) = self.invocation.poll_local(&mut cx) else {
                 return;
@@ -252,7 +255,7 @@ fn a_first_local_step_may_run_before_the_first_value() {
         .attach(program, &[] as &[&[u8]], birth().at)
         .unwrap();
     assert!(invocation.may_run_before_first_value());
-    invocation.release_locals(&ANY);
+    invocation.release_locals(&|_| true);
     let mut cx = std::task::Context::from_waker(Waker::noop());
     let Poll::Ready(outcome) = invocation.poll_local(&mut cx) else {
         panic!("not ready")
@@ -481,6 +484,37 @@ fn cancel_fails_what_is_waited_for_and_lets_the_workflow_clean_up() {
     driver.run_locals();
     assert_eq!(driver.status(), Status::Cancelled);
     assert_eq!(driver.error().message, "no longer needed");
+}
+
+/// The futures that a cancelled workflow drops are decided after everything was ended.
+#[test]
+fn a_cancelled_wait_with_a_timeout_can_be_loaded_again() {
+    let workflow = async_workflow(|ctx: Context, (): ()| async move {
+        let approval = ctx.signal::<u64>("approval");
+        approval.timeout(Duration::from_secs(60)).await
+    });
+    let mut driver = Driver::begin(workflow, "null");
+    driver.give(Command::Cancel(Cancel {
+        id: "c".into(),
+        reason: "no longer needed".into(),
+    }));
+    assert_eq!(driver.status(), Status::Cancelled);
+    assert!(matches!(
+        driver.reload().entries(&driver.pages).unwrap().last(),
+        Some(Entry::Drop { step: 2 })
+    ));
+}
+
+/// Its start has to come again if the engine dies before the program has begun.
+#[test]
+fn what_a_turn_could_not_hold_hangs_on_its_roots() {
+    let mut invocation = Invocation::create(start("null"), birth());
+    assert_eq!(invocation.suspect_crash(), 1);
+    let turn = invocation.prepare(birth().at, "e-0".into()).unwrap();
+    invocation.committed(1);
+    assert!(invocation.is_anchor(&Root::Command(START)));
+    let loaded = Invocation::load(&turn.value, 1, &[] as &[&[u8]], Duration::ZERO).unwrap();
+    assert!(loaded.is_anchor(&Root::Command(START)));
 }
 
 #[test]
@@ -834,7 +868,7 @@ fn branches_that_wake_each_other_decide_the_same_beside_local_work() {
         Ok::<_, Error>(a? + b?)
     });
     let mut driver = Driver::begin(workflow, "null");
-    driver.invocation.release_locals(&ANY);
+    driver.invocation.release_locals(&|_| true);
     let mut cx = std::task::Context::from_waker(Waker::noop());
     assert!(driver.invocation.poll_local(&mut cx).is_pending());
     driver.outcome(1, 1, Ok("1"));

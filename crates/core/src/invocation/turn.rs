@@ -15,7 +15,10 @@ use super::{
     Invocation,
     pending::{Pending, What},
 };
-use crate::machine::Turn;
+use crate::{
+    machine::Turn,
+    mutant::{Mutant, is_broken},
+};
 
 impl Invocation {
     pub(super) fn make_turn(&mut self, now: Timestamp, id: String) -> Result<Turn, String> {
@@ -49,6 +52,9 @@ impl Invocation {
                     None => self.unfinished,
                 },
         };
+        if page.is_some() && is_broken(Mutant::PagedEffects) {
+            self.value.turn.effects.clear();
+        }
         self.forget_old_signals();
         self.describe();
         self.draft.dirty = false;

@@ -2,7 +2,11 @@
 
 use bytes::Bytes;
 use futures::{FutureExt, future::poll_fn};
-use headwater_core::{LogLevel, Machine, Turn};
+use headwater_core::{
+    LogLevel, Machine, Turn,
+    invocation::TimerRights,
+    mutant::{Mutant, is_broken},
+};
 use headwater_store::{Bucket, Expect, StoreError, Ttl, Verdict};
 use headwater_wire::{Code, Failure, Status, limits, turn::Root};
 
@@ -17,7 +21,7 @@ impl Actor {
             return;
         };
         // After a loss somebody else may be at it: no step may run twice for that.
-        if self.losses > 0 || !invocation.may_run_before_first_value() {
+        if self.losses > 0 || !self.new_start || !invocation.may_run_before_first_value() {
             return;
         }
         invocation.release_locals(&|_| true);
@@ -32,7 +36,7 @@ impl Actor {
         };
         if let Some(outcome) = outcome {
             self.shared.metrics.local_steps.inc();
-            invocation.take_local(outcome, self.shared.env.now());
+            self.take_local(outcome);
         }
     }
 
@@ -61,6 +65,16 @@ impl Actor {
             tracing::error!(key = %self.address.key, bytes = turn.value.len(), "the value would pass VALUE_BYTES_MAX; the invocation fails");
             self.overflow = true;
             return Err(Lost);
+        }
+        if is_broken(Mutant::ActFirst) {
+            let effects = loaded.machine().effects();
+            emit(&self.shared.store, &self.shared.env, effects).await;
+        }
+        if is_broken(Mutant::NextStepEarly)
+            && let Some(invocation) = self.loaded.as_mut().and_then(Loaded::invocation)
+        {
+            invocation.release_locals(&|_| true);
+            let _ = poll_fn(|cx| invocation.poll_local(cx)).now_or_never();
         }
         let revision = self.swap(turn).await?;
         self.overflow = false;
@@ -107,7 +121,7 @@ impl Actor {
         }
         let ttl = turn.ttl.map_or(Ttl::Never, Ttl::After);
         let value = Bytes::from(turn.value);
-        let expect = Expect::Revision(turn.expected);
+        let mut expect = Expect::Revision(turn.expected);
         let mut unknown = false;
         loop {
             let asked = shared.env.elapsed();
@@ -129,6 +143,13 @@ impl Actor {
                 Err(error) => error,
             };
             if let StoreError::Unknown(_) = error {
+                if is_broken(Mutant::UnknownIsSuccess) {
+                    return Ok(turn.expected + 1);
+                }
+                if is_broken(Mutant::UnknownIsFailure) {
+                    let now = self.read_record().await.map_or(0, |record| record.revision);
+                    expect = Expect::Revision(now);
+                }
                 unknown = true;
                 shared.metrics.swaps_unknown.inc();
             }
@@ -145,6 +166,7 @@ impl Actor {
 
     async fn after_commit(&mut self) {
         let now = self.shared.env.now();
+        self.outcomes.clear();
         self.shared.metrics.turns.inc();
         for delivered in &mut self.held {
             if delivered.room.take().is_some() {
@@ -237,6 +259,7 @@ impl Actor {
         });
         let needed = match effects.is_empty() {
             true => false,
+            false if self.cold && is_broken(Mutant::NoSettling) => false,
             false if self.cold => !self.roots_are_gone().await,
             false => true,
         };
@@ -336,7 +359,19 @@ impl Actor {
             && !invocation.has_turn()
             && !self.shared.is_stopping()
         {
-            invocation.release_locals(&|root| Self::in_hand(held, fired, root));
+            let in_hand = |root: &Root| Self::in_hand(held, fired, root);
+            let run = invocation.value().run;
+            for (of, outcome) in std::mem::take(&mut self.outcomes) {
+                if of == run && !invocation.has_more() && invocation.wants_local(&outcome, &in_hand)
+                {
+                    self.outcomes.push((of, outcome.clone()));
+                    invocation.take_local(outcome, self.shared.env.now());
+                }
+            }
+            if invocation.has_turn() {
+                return;
+            }
+            invocation.release_locals(&in_hand);
         }
     }
 
@@ -377,7 +412,11 @@ impl Actor {
         if let Some(Loaded::Invocation(invocation)) = &mut self.loaded
             && !invocation.has_more()
         {
-            invocation.fire_due(now, &|root| Self::in_hand(held, fired, root));
+            let rights = TimerRights {
+                scheduled: self.shared.pulls(invocation.value().partition),
+                in_hand: &|root| Self::in_hand(held, fired, root),
+            };
+            invocation.fire_due(now, &rights);
         }
     }
 }

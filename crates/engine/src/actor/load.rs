@@ -3,7 +3,11 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use headwater_core::{Invocation, KeyQueue, invocation::Birth};
+use headwater_core::{
+    Invocation, KeyQueue,
+    invocation::Birth,
+    mutant::{Mutant, is_broken},
+};
 use headwater_store::{Bucket, Read, Record, StoreError, Verdict};
 use headwater_wire::{Code, Command, Failure, command::Start, id::Owner};
 
@@ -57,8 +61,12 @@ impl Actor {
         let asked = self.shared.env.elapsed();
         let key = self.address.key.clone();
         let store = &self.shared.store;
+        let read = match is_broken(Mutant::StaleRead) {
+            true => Read::Any,
+            false => Read::Leader,
+        };
         let record = store
-            .get(Bucket::State, key.as_str(), Read::Leader)
+            .get(Bucket::State, key.as_str(), read)
             .await
             .map_err(ReadError::Store)?;
         self.fresh_at = asked;
@@ -172,6 +180,7 @@ impl Actor {
         delivered: Delivered,
     ) -> bool {
         let queued = start.ticket.is_some() && !start.granted;
+        self.new_start = is_new_start(&delivered);
         let found = self
             .shared
             .registry
@@ -266,7 +275,7 @@ impl Actor {
             let waits_for_start = matches!(
                 delivered.command,
                 Command::Signal(_) | Command::Cancel(_) | Command::Resume { .. }
-            );
+            ) && !is_broken(Mutant::DropEarlySignal);
             if !waits_for_start {
                 self.shared.metrics.dropped.inc();
                 tracing::debug!(key = %self.address.key, command = delivered.command.name(), "dropped: no such invocation");

@@ -3,9 +3,13 @@
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use headwater_core::{Effect, Machine, Placement, Workflow, invocation::Mismatch};
+use headwater_core::{
+    Effect, Machine, Placement, Workflow,
+    invocation::Mismatch,
+    mutant::{Mutant, is_broken},
+};
 use headwater_store::{StoreError, Verdict};
-use headwater_wire::{Code, Command, Failure, Status, Value, limits, names::Address};
+use headwater_wire::{Code, Command, Failure, Status, Value, limits, names::Address, turn::Root};
 
 use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER};
 use crate::{
@@ -66,13 +70,24 @@ impl Actor {
                         return Err(self.lost(delivered, &mut later));
                     }
                 }
+                Placement::Taken if is_broken(Mutant::AckTaken) => {
+                    self.answer(&delivered, Verdict::Ack).await;
+                }
+                // Its writer has it, and says so all along: should it die, this comes again.
+                Placement::Taken if self.is_outrun(&delivered.root) => {
+                    tracing::debug!(key = %self.address.key, "let go of local work that another engine is at");
+                }
                 Placement::Taken => self.hold(delivered).await,
                 Placement::Drop(reason) => {
-                    if self.fresh_at < delivered.received && !self.refresh().await {
+                    let stale = self.fresh_at < delivered.received;
+                    if stale && !is_broken(Mutant::StaleDrop) && !self.refresh().await {
                         return Err(self.lost(delivered, &mut later));
                     }
                     self.shared.metrics.dropped.inc();
                     tracing::debug!(key = %self.address.key, command = delivered.command.name(), reason, "dropped");
+                    self.answer(&delivered, Verdict::Ack).await;
+                }
+                Placement::Refuse(_) if is_broken(Mutant::SilentRefusal) => {
                     self.answer(&delivered, Verdict::Ack).await;
                 }
                 Placement::Refuse(tell) => {
@@ -274,6 +289,21 @@ impl Actor {
                 Attached::Parked
             }
         }
+    }
+
+    /// Whether local work hangs on a command that another engine has in hand as well, and is ahead
+    /// with: the swap that was lost here was won by a turn that rests on it.
+    fn is_outrun(&self, root: &Root) -> bool {
+        let (Some(loaded), Some(lost_at)) = (&self.loaded, self.lost_at) else {
+            return false;
+        };
+        let machine = loaded.machine();
+        let last = machine.last_turn();
+        let own = last.id.strip_prefix(self.shared.id.as_str());
+        machine.revision() > lost_at
+            && machine.is_anchor(root)
+            && last.roots.contains(root)
+            && !own.is_some_and(|rest| rest.starts_with('-'))
     }
 
     /// Hold a command that was taken, until it may be acknowledged.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures::future::poll_fn;
+use headwater_core::invocation::TimerRights;
 use headwater_store::Verdict;
 
 use super::{Actor, Loaded};
@@ -65,10 +66,7 @@ impl Actor {
                 }
                 Event::Local(outcome) => {
                     self.shared.metrics.local_steps.inc();
-                    let now = self.shared.env.now();
-                    if let Some(invocation) = self.loaded.as_mut().and_then(Loaded::invocation) {
-                        invocation.take_local(outcome, now);
-                    }
+                    self.take_local(outcome);
                     return true;
                 }
                 Event::Stop | Event::Time => {}
@@ -152,7 +150,10 @@ impl Actor {
             return None;
         };
         let (held, fired) = (&self.held, &self.fired);
-        let due = invocation.next_due(&|root| Self::in_hand(held, fired, root))?;
+        let due = invocation.next_due(&TimerRights {
+            scheduled: self.shared.pulls(invocation.value().partition),
+            in_hand: &|root| Self::in_hand(held, fired, root),
+        })?;
         Some(due.since(self.shared.env.now()))
     }
 

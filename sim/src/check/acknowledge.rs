@@ -1,0 +1,195 @@
+//! No acknowledgement before the consequences are durable (rules 3 to 6, 9, 10, 16).
+
+use headwater_wire::{
+    Command, Key, Status,
+    command::{Asker, Outcome, Start},
+    names::TimerId,
+    turn::{EffectTag, Root},
+    value::Deferred,
+};
+
+use super::{
+    Known,
+    effects::schedule_name,
+    known::{Kind, Seen},
+};
+
+type Checked = Result<(), String>;
+
+/// A command was acknowledged. The error comes with the key that it is about.
+pub(super) fn acknowledged(known: &Known, seq: u64) -> Result<(), (String, String)> {
+    let Some((key, command)) = known.commands.get(&seq) else {
+        return Ok(());
+    };
+    let about = |what: String| {
+        let name = command.name();
+        (
+            key.to_string(),
+            format!("{name} (command {seq}) was acknowledged: {what}"),
+        )
+    };
+    if known.dead.contains(&seq) {
+        return Ok(());
+    }
+    let checked = match command {
+        Command::Submit(_) => submitted(known, key, seq),
+        Command::Release(ticket) => released(known, key, ticket.number),
+        _ => match known.invocations.get(key.as_str()) {
+            Some(seen) => of_invocation(known, seen, command, seq),
+            None => Err("nothing was ever stored for its invocation".to_owned()),
+        },
+    };
+    checked.map_err(about)
+}
+
+fn of_invocation(known: &Known, seen: &Seen, command: &Command, seq: u64) -> Checked {
+    let root = match command {
+        Command::TimerFired(timer) => Root::Timer(*timer),
+        _ => Root::Command(seq),
+    };
+    if let Some((step, _)) = seen
+        .value
+        .anchors
+        .iter()
+        .find(|(_, anchor)| **anchor == root)
+    {
+        return Err(format!("step {step} hangs on it"));
+    }
+    if seen.value.turn.roots.contains(&root) {
+        let resting = seen.value.parked.is_some() || seen.value.status == Status::Queued;
+        require(
+            resting || !seen.value.turn.partial,
+            "the turn that rests on it has still to go on",
+        )?;
+        settled(seen)?;
+    }
+    match command {
+        Command::Start(start) => started(known, seen, start, seq),
+        Command::Outcome(outcome) => outcome_taken(seen, outcome),
+        Command::TimerFired(timer) => timer_taken(seen, *timer),
+        Command::Signal(signal) => {
+            let taken = seen.taken.contains(&signal.id) || seen.value.status.is_ended();
+            require(taken, "the signal was not taken")
+        }
+        Command::Cancel(_) => {
+            let deferred = |deferred: &Deferred| matches!(deferred, Deferred::Cancel { .. });
+            let taken = seen.value.cancel.is_some()
+                || seen.value.status.is_ended()
+                || seen.value.deferred.iter().any(deferred);
+            require(taken, "the invocation was not cancelled")
+        }
+        Command::Grant(ticket) => {
+            let waits =
+                seen.value.ticket.as_ref() == Some(ticket) && seen.value.status == Status::Queued;
+            require(!waits, "the invocation still waits for it")
+        }
+        Command::Resume { .. } | Command::Submit(_) | Command::Release(_) => Ok(()),
+    }
+}
+
+fn require(holds: bool, otherwise: &str) -> Checked {
+    match holds {
+        true => Ok(()),
+        false => Err(otherwise.to_owned()),
+    }
+}
+
+/// The effects of the last turn, on which it rests, have happened or are no longer needed.
+fn settled(seen: &Seen) -> Checked {
+    let run = seen.value.run;
+    for effect in &seen.value.turn.effects {
+        let (name, needed) = match effect {
+            EffectTag::Task(step, attempt) => {
+                let open = seen.open.get(step);
+                let needed = open.is_some_and(|open| open.attempt == *attempt && !open.waits);
+                (format!("task/{run}/{step}/{attempt}"), needed)
+            }
+            EffectTag::Schedule(step, attempt) => {
+                let timer = TimerId {
+                    run,
+                    step: *step,
+                    attempt: *attempt,
+                };
+                (schedule_name(timer), seen.open.contains_key(step))
+            }
+            _ => continue,
+        };
+        if needed && !seen.done.contains(&name) {
+            return Err(format!("{name} of the turn that rests on it has not left"));
+        }
+    }
+    Ok(())
+}
+
+fn started(known: &Known, seen: &Seen, start: &Start, seq: u64) -> Checked {
+    if seen.starts.contains(&seq) {
+        return Ok(());
+    }
+    if let (Some(ticket), own) = (&start.ticket, &seen.value.ticket)
+        && own.as_ref() != Some(ticket)
+    {
+        let queue = Key::of_key_queue(&seen.value.queue, &ticket.key);
+        let queue = queue.map_err(|error| error.to_string())?.to_string();
+        let released = known.released.contains(&(queue, ticket.number));
+        require(released, "it was refused, and its key was not released")?;
+    }
+    let same = start.asker == seen.value.asker;
+    match (&start.asker, &start.reply_to) {
+        (Asker::Request(_), Some(inbox)) if !same => require(
+            known.hinted.contains(inbox),
+            "another asked for the id, and was not told that it exists",
+        ),
+        _ => Ok(()),
+    }
+}
+
+fn outcome_taken(seen: &Seen, outcome: &Outcome) -> Checked {
+    let Outcome {
+        run, step, attempt, ..
+    } = outcome;
+    if *run != seen.value.run {
+        return Ok(());
+    }
+    if !seen.begun.contains_key(&(*run, *step)) {
+        return Err(format!("step {step} is not known yet"));
+    }
+    let deferred = |deferred: &Deferred| matches!(deferred, Deferred::Outcome { step: s, attempt: a, .. } if s == step && a == attempt);
+    match seen.open.get(step) {
+        Some(open) if open.kind == Kind::Work && open.attempt <= *attempt => {
+            let kept = seen.value.deferred.iter().any(deferred);
+            require(kept, "its outcome is not recorded")
+        }
+        _ => Ok(()),
+    }
+}
+
+fn timer_taken(seen: &Seen, timer: TimerId) -> Checked {
+    let TimerId { run, step, attempt } = timer;
+    if run != seen.value.run {
+        return Ok(());
+    }
+    require(seen.has_timer(timer), "the timer is not known yet")?;
+    let deferred = |deferred: &Deferred| matches!(deferred, Deferred::Timer { step: s, attempt: a } if *s == step && *a == attempt);
+    let waits = seen.open.get(&step).is_some_and(|open| match open.kind {
+        Kind::Timer => true,
+        Kind::Work => open.waits && open.attempt == attempt,
+        Kind::Signal => false,
+    });
+    let kept = seen.value.deferred.iter().any(deferred);
+    require(!waits || kept, "the value still waits for the timer")
+}
+
+fn submitted(known: &Known, key: &Key, seq: u64) -> Checked {
+    let taken = known.queues.get(key.as_str());
+    let taken = taken.is_some_and(|queue| queue.taken_through >= seq);
+    require(taken, "its queue has not taken it")
+}
+
+fn released(known: &Known, key: &Key, number: u64) -> Checked {
+    let Some(queue) = known.queues.get(key.as_str()) else {
+        return Err("its queue was never stored".to_owned());
+    };
+    let holder = queue.holder.as_ref().is_some_and(|h| h.ticket == number);
+    let waiting = queue.waiting.iter().any(|queued| queued.ticket == number);
+    require(!holder && !waiting, "its queue still keeps the ticket")
+}

@@ -1,0 +1,138 @@
+//! EXECUTION_STATE replays to itself: the journal of a stored value, given to a fresh program,
+//! makes it decide what the journal says and end as the value says.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use headwater_core::{
+    Program, ProgramInfo, Progress, Workflow,
+    program::{Decision, End},
+};
+use headwater_wire::{Code, Entry, Failure, Payload, Timestamp, Value, journal::Lines};
+
+/// Replay an ended value of an invocation that was not ended from outside.
+pub fn replays(value: &Value, entries: &[Entry], workflow: &dyn Workflow) -> Result<(), String> {
+    let info = Arc::new(ProgramInfo {
+        id: value.id.clone(),
+        run: value.run,
+        workflow: value.workflow.clone(),
+        version: value.version.clone(),
+        partition_key: value.partition_key.clone(),
+        input: value.input.clone(),
+    });
+    let mut program = workflow.instantiate(info);
+    program.set_replaying(true);
+    let at = |t: u64| value.created_at.after(Duration::from_millis(t));
+    let begun = match entries.first() {
+        Some(Entry::Granted { t }) => at(*t),
+        _ => value.run_started_at.unwrap_or(value.created_at),
+    };
+    let mut replay = Replay::default();
+    replay.take(program.start(begun));
+    for entry in entries {
+        replay.follow(program.as_mut(), entry, &at)?;
+    }
+    if !replay.decisions.is_empty() && !value.status.is_ended() {
+        return Err(format!("the program decides more: {:?}", replay.decisions));
+    }
+    match (&replay.end, value.status.is_ended()) {
+        (None, false) => Ok(()),
+        (Some(End::Done(Ok(output))), true) if Some(output) == value.output.as_ref() => Ok(()),
+        (Some(End::Done(Err(error))), true) if Some(error) == value.error.as_ref() => Ok(()),
+        (end, _) => Err(format!(
+            "the program ends with {end:?}, the value is {} with {:?} {:?}",
+            value.status, value.output, value.error
+        )),
+    }
+}
+
+#[derive(Default)]
+struct Replay {
+    decisions: Vec<Decision>,
+    sleeps: BTreeSet<u32>,
+    end: Option<End>,
+}
+
+impl Replay {
+    fn take(&mut self, progress: Progress) {
+        self.decisions.extend(progress.decisions);
+        if progress.end.is_some() {
+            self.end = progress.end;
+        }
+    }
+
+    fn follow(
+        &mut self,
+        program: &mut dyn Program,
+        entry: &Entry,
+        at: &dyn Fn(u64) -> Timestamp,
+    ) -> Result<(), String> {
+        if entry.is_decision() {
+            if self.decisions.is_empty() {
+                return Err(format!("the program does not decide {entry:?}"));
+            }
+            let decision = self.decisions.remove(0);
+            if let Entry::Timer { step, .. } = entry {
+                self.sleeps.insert(*step);
+            }
+            return match agrees(&decision, entry) {
+                true => Ok(()),
+                false => Err(format!(
+                    "the program decides {decision:?}, the journal has {entry:?}"
+                )),
+            };
+        }
+        let progress = match entry {
+            Entry::Done { step, t, value } | Entry::Received { step, t, value, .. } => {
+                program.deliver(*step, Ok(value.clone()), at(*t))
+            }
+            Entry::Failed { step, t, error, .. } => {
+                program.deliver(*step, Err(error.clone()), at(*t))
+            }
+            Entry::Fired { step, t } if self.sleeps.contains(step) => {
+                program.deliver(*step, Ok(Payload::null()), at(*t))
+            }
+            Entry::Cancel { t, reason } => {
+                let reason = if reason.is_empty() {
+                    "no reason was given"
+                } else {
+                    reason
+                };
+                program.cancel(Failure::fatal(Code::CANCELLED, reason), at(*t))
+            }
+            _ => return Ok(()),
+        };
+        self.take(progress);
+        Ok(())
+    }
+}
+
+fn agrees(decision: &Decision, entry: &Entry) -> bool {
+    match (decision, entry) {
+        (Decision::Run { step, name, .. }, Entry::Run { step: s, name: n }) => {
+            step == s && name == n
+        }
+        (
+            Decision::Activity {
+                step, name, input, ..
+            },
+            Entry::Activity {
+                step: s,
+                name: n,
+                input: i,
+                ..
+            },
+        ) => step == s && name == n && input == i,
+        (Decision::Timer { step, due }, Entry::Timer { step: s, due: d }) => step == s && due == d,
+        (Decision::Signal { step, name }, Entry::Signal { step: s, name: n }) => {
+            step == s && name == n
+        }
+        (Decision::Drop { step }, Entry::Drop { step: s }) => step == s,
+        _ => false,
+    }
+}
+
+/// The entries of a page.
+pub fn page_entries(page: &[u8]) -> Result<Vec<Entry>, String> {
+    let lines = Lines::from_page(page).map_err(|error| error.to_string())?;
+    lines.entries().map_err(|error| error.to_string())
+}

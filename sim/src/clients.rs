@@ -1,0 +1,251 @@
+//! What clients do: start, signal and cancel a random mix of workflows, some twice, some early,
+//! some late; and wait for what comes out.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use headwater_client::{Client, ClientError, Ended};
+use headwater_wire::{InvocationId, Payload};
+
+use crate::{
+    cast::Stage,
+    dice::Dice,
+    script::{Script, WORKFLOW, signal_data},
+    truth::Role,
+};
+
+/// Longest time that a client waits for an outcome: more than any world lasts.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// One invocation that is to be started.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// Its id; none: made by the client.
+    pub id: Option<String>,
+    /// Its partition key.
+    pub key: Option<String>,
+    /// What it does.
+    pub script: Script,
+    /// When it is started, in milliseconds.
+    pub at_ms: u64,
+    /// When another asks for the same id.
+    pub rival_at_ms: Option<u64>,
+    /// When the same asker asks again.
+    pub again_at_ms: Option<u64>,
+    /// Signals: name, number, when, and how often the same one is sent.
+    pub signals: Vec<(String, u32, u64, u32)>,
+    /// When it is cancelled.
+    pub cancel_at_ms: Option<u64>,
+}
+
+/// What is to be started in a world.
+#[must_use]
+pub fn plan(seed: u64, chaos_ms: u64) -> Vec<Planned> {
+    let mut dice = Dice::new(seed, "plan");
+    let count = dice.between(2, 14);
+    let mut all = Vec::new();
+    for number in 0..count {
+        let named = dice.chance(0.7);
+        let script = Script::random(&mut dice, named);
+        let at_ms = dice.below(chaos_ms * 2 / 3);
+        let around = |dice: &mut Dice, before: u64, after: u64| {
+            let early = (at_ms + dice.between(0, before + after)).saturating_sub(before);
+            early
+        };
+        let mut signals = Vec::new();
+        for (name, wanted) in script.wanted_signals() {
+            for signal in 0..wanted {
+                let repeats = if dice.chance(0.3) { 2 } else { 1 };
+                let at = around(&mut dice, 2_000, 9_000);
+                signals.push((name.clone(), signal, at, repeats));
+            }
+        }
+        all.push(Planned {
+            id: named.then(|| format!("order/{number}")),
+            key: dice.chance(0.3).then(|| format!("key {}", dice.below(2))),
+            rival_at_ms: (named && dice.chance(0.25)).then(|| around(&mut dice, 500, 3_000)),
+            again_at_ms: (named && dice.chance(0.25)).then(|| around(&mut dice, 0, 9_000)),
+            cancel_at_ms: (named && dice.chance(0.12)).then(|| around(&mut dice, 1_000, 9_000)),
+            script,
+            at_ms,
+            signals,
+        });
+    }
+    all
+}
+
+/// What the clients were told.
+#[derive(Default)]
+pub struct Answers {
+    /// Started for sure, by the index of the plan.
+    pub started: Vec<(usize, InvocationId)>,
+    /// What a client that waited was told, by the index of the plan.
+    pub ended: Vec<(usize, Ended)>,
+    /// Clients still at it.
+    pub busy: usize,
+}
+
+/// The clients of a world.
+#[derive(Clone)]
+pub struct Clients {
+    stage: Stage,
+    client: Client,
+    answers: Arc<Mutex<Answers>>,
+}
+
+impl Clients {
+    /// Clients that share one process.
+    #[must_use]
+    pub fn new(stage: &Stage, name: &str, answers: &Arc<Mutex<Answers>>) -> Self {
+        let life = stage.new_life(Role::Client, name);
+        Self {
+            stage: stage.clone(),
+            client: Client::new(life.store, life.env),
+            answers: Arc::clone(answers),
+        }
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Do what is planned for one invocation.
+    pub fn perform(&self, index: usize, planned: &Planned, rival: &Self) {
+        let request = format!("request {index}");
+        self.go(self
+            .clone()
+            .start(index, planned.clone(), request.clone(), planned.at_ms));
+        if let Some(at) = planned.rival_at_ms {
+            let rivals = format!("rival of {index}");
+            rival.go(rival.clone().start(index, planned.clone(), rivals, at));
+        }
+        if let Some(at) = planned.again_at_ms {
+            rival.go(rival.clone().start(index, planned.clone(), request, at));
+        }
+        let Some(id) = planned
+            .id
+            .as_ref()
+            .and_then(|id| InvocationId::new(id.as_str()).ok())
+        else {
+            return;
+        };
+        for (name, number, at, repeats) in &planned.signals {
+            for repeat in 0..*repeats {
+                let sender = if repeat == 0 { self } else { rival };
+                let at = at + u64::from(repeat) * 700;
+                sender.go(sender.clone().signal(id.clone(), name.clone(), *number, at));
+            }
+        }
+        if let Some(at) = planned.cancel_at_ms {
+            rival.go(rival.clone().cancel(id, at));
+        }
+    }
+
+    fn go(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.answers().busy += 1;
+        let clients = self.clone();
+        self.stage.run(async move {
+            future.await;
+            clients.answers().busy -= 1;
+        });
+    }
+
+    async fn wait_until(&self, at_ms: u64) {
+        let at = Duration::from_millis(at_ms);
+        let left = at.saturating_sub(self.stage.world.now());
+        self.stage.world.sleep(left).await;
+    }
+
+    async fn again_soon(&self) {
+        self.stage.world.sleep(Duration::from_millis(500)).await;
+    }
+
+    async fn start(self, index: usize, planned: Planned, request: String, at_ms: u64) {
+        self.wait_until(at_ms).await;
+        let mut handle = loop {
+            let mut call = self
+                .client
+                .start(WORKFLOW)
+                .input(&planned.script)
+                .request(&request);
+            if let Some(id) = &planned.id {
+                call = call.id(id);
+            }
+            if let Some(key) = &planned.key {
+                call = call.key(key);
+            }
+            if index % 2 == 0 {
+                call = call.expect_outcome();
+            }
+            match call.send().await {
+                Ok(handle) => break handle,
+                // Whether it was stored is not known, and its id is lost.
+                Err(_) if planned.id.is_none() => return,
+                Err(_) => self.again_soon().await,
+            }
+        };
+        let id = handle.id().clone();
+        self.answers().started.push((index, id.clone()));
+        loop {
+            match handle.wait(PATIENCE).await {
+                Ok(ended) => return self.answers().ended.push((index, ended)),
+                Err(ClientError::Timeout { .. }) => return,
+                Err(_) => self.again_soon().await,
+            }
+        }
+    }
+
+    async fn signal(self, id: InvocationId, name: String, number: u32, at_ms: u64) {
+        self.wait_until(at_ms).await;
+        let signal_id = format!("{name}/{number}");
+        let Ok(data) = Payload::encode(&signal_data(&name, number)) else {
+            return;
+        };
+        loop {
+            let id_of_sender = Some(signal_id.clone());
+            let sent = self
+                .client
+                .signal_payload(&id, &name, data.clone(), id_of_sender);
+            match sent.await {
+                Ok(_) => return,
+                Err(_) => self.again_soon().await,
+            }
+        }
+    }
+
+    async fn cancel(self, id: InvocationId, at_ms: u64) {
+        self.wait_until(at_ms).await;
+        while self.client.cancel(&id, "changed my mind").await.is_err() {
+            self.again_soon().await;
+        }
+    }
+
+    /// What an operator does with dead letters once all is well: publish them again.
+    pub async fn redrive_all(self) {
+        let store = Arc::clone(self.client.store());
+        let mut from_seq = 0;
+        loop {
+            match store.dead_letters(from_seq, 100).await {
+                Ok(letters) if letters.is_empty() => return,
+                Ok(letters) => {
+                    for letter in letters {
+                        from_seq = letter.seq + 1;
+                        while store.redrive(letter.seq).await.is_err() {
+                            self.again_soon().await;
+                        }
+                    }
+                }
+                Err(_) => self.again_soon().await,
+            }
+        }
+    }
+
+    /// What an operator does with a parked invocation.
+    pub async fn resume(self, id: InvocationId) {
+        while self.client.resume(&id).await.is_err() {
+            self.again_soon().await;
+        }
+    }
+}
