@@ -94,9 +94,6 @@ async fn run(args: Args) -> Result<(), ProcessorError> {
     }
     let engine = config.engine.enabled;
     let processor = Processor::connect(config).await?;
-    if let Some(durability) = processor.durability() {
-        tracing::info!("Durability: {durability}");
-    }
     let processor = workflows::register(processor, &args.hello_service_addr)?;
     if !engine {
         tracing::info!("Processor started, running activities only");

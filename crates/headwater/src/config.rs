@@ -8,7 +8,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use headwater_client::Client;
 use headwater_engine::EngineConfig;
-use headwater_nats::{Api, Auth, ConnectError, Initial, MaxBytes, NatsStore, Options, Tls};
+use headwater_nats::{
+    Api, Auth, ConnectError, Initial, MaxBytes, MonitorUrl, NatsStore, Options, SyncInterval, Tls,
+};
 use headwater_store::{Env, Store, TokioEnv};
 use headwater_wire::{
     Namespace, limits,
@@ -28,12 +30,39 @@ pub struct Config {
     pub namespace: String,
     /// Address of the metrics and health server, for example `127.0.0.1:9400`; none: off.
     pub metrics_addr: Option<String>,
+    /// What a processor makes of the durability that it finds.
+    pub durability: DurabilityRule,
     /// The servers.
     pub nats: NatsSection,
     /// The engine role.
     pub engine: EngineSection,
     /// The worker role.
     pub worker: WorkerSection,
+}
+
+/// What a processor makes of the durability that it finds at its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum DurabilityRule {
+    /// Log it.
+    #[default]
+    Report,
+    /// Log it, and run only if what is acknowledged survives a power cut: three replicas or
+    /// more, or a server that syncs always.
+    Required,
+}
+
+impl TryFrom<String> for DurabilityRule {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.as_str() {
+            "report" => Ok(Self::Report),
+            "required" => Ok(Self::Required),
+            _ => Err(format!(
+                "durability is {text:?}, use \"report\" or \"required\""
+            )),
+        }
+    }
 }
 
 /// How to reach the servers, and how to lay out what is stored there.
@@ -71,6 +100,10 @@ pub struct NatsSection {
     pub max_bytes: MaxBytesSection,
     /// Answer awaited for one request, in milliseconds.
     pub request_timeout_ms: u64,
+    /// Where a server tells how often it syncs to the disk, for example `http://127.0.0.1:8222`.
+    pub monitor_url: Option<MonitorUrl>,
+    /// How often the server syncs to the disk, where it cannot be asked.
+    pub sync_interval: Option<SyncInterval>,
 }
 
 /// Most bytes of each stream; none: what the account allows.
@@ -147,6 +180,8 @@ impl Default for NatsSection {
             placement_tags: Vec::new(),
             max_bytes: MaxBytesSection::default(),
             request_timeout_ms: millis(limits::REQUEST_TIMEOUT),
+            monitor_url: None,
+            sync_interval: None,
         }
     }
 }
@@ -335,6 +370,8 @@ impl Config {
                 config: max.config,
                 dead_letters: max.dead_letters,
             },
+            monitor_url: nats.monitor_url.clone(),
+            sync_interval: nats.sync_interval,
         })
     }
 
@@ -510,6 +547,33 @@ mod tests {
     }
 
     #[test]
+    fn durability_is_configured_in_the_file_and_in_the_environment() {
+        let config = load("", &[], &[]).unwrap();
+        assert_eq!(config.durability, DurabilityRule::Report);
+        assert_eq!(
+            (config.nats.monitor_url, config.nats.sync_interval),
+            (None, None)
+        );
+        let toml =
+            "durability = 'required'\n[nats]\nmonitor_url = 'http://a:8222'\nsync_interval = '10s'";
+        let config = load(toml, &[], &[]).unwrap();
+        assert_eq!(config.durability, DurabilityRule::Required);
+        let options = config.options().unwrap();
+        assert_eq!(options.monitor_url.unwrap().to_string(), "http://a:8222");
+        assert_eq!(options.sync_interval.unwrap().to_string(), "every 10s");
+        let vars = [
+            ("HEADWATER_DURABILITY", "report"),
+            ("HEADWATER_NATS__MONITOR_URL", "http://b:8222"),
+            ("HEADWATER_NATS__SYNC_INTERVAL", "always"),
+        ];
+        let config = load(toml, &vars, &[]).unwrap();
+        assert_eq!(config.durability, DurabilityRule::Report);
+        let options = config.options().unwrap();
+        assert_eq!(options.monitor_url.unwrap().to_string(), "http://b:8222");
+        assert_eq!(options.sync_interval, Some(SyncInterval::Always));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let says =
             |toml: &str, vars: &[(&str, &str)]| load(toml, vars, &[]).unwrap_err().to_string();
@@ -523,5 +587,32 @@ mod tests {
         assert!(says("namespace = 'a b'", &[]).contains("letters, digits"));
         assert!(says("[nats]\nuser='a'\ntoken='b'", &[]).contains("only one"));
         assert!(says("[nats]\ntls_cert='a'", &[]).contains("belong together"));
+        let vars = [("HEADWATER_DURABILITY", "strict")];
+        for (error, parts) in [
+            (
+                says("durability = 'yes'", &[]),
+                ["durability", "\"report\" or \"required\""],
+            ),
+            (
+                says("", &vars),
+                ["durability is \"strict\"", "\"report\" or \"required\""],
+            ),
+            (
+                says("durability = true", &[]),
+                ["durability", "\"report\" or \"required\""],
+            ),
+            (
+                says("[nats]\nsync_interval = 120", &[]),
+                ["nats.sync_interval", "for example \"2m\""],
+            ),
+            (
+                says("[nats]\nmonitor_url = 'nats:8222'", &[]),
+                ["nats.monitor_url", "for example http://127.0.0.1:8222"],
+            ),
+        ] {
+            for part in parts {
+                assert!(error.contains(part), "{error}");
+            }
+        }
     }
 }

@@ -38,6 +38,7 @@ pub use headwater_client as client;
 pub use headwater_client::{Client, ClientError};
 pub use headwater_core::{Context, Error, Result, Retry, StepInfo};
 pub use headwater_engine::EngineConfig;
+pub use headwater_nats::{DiskSync, Durability, SyncInterval};
 pub use headwater_store as store;
 pub use headwater_wire as wire;
 pub use headwater_worker::{ActivityContext, WorkerConfig};

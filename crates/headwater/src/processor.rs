@@ -16,7 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     admin::{self, Admin},
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, DurabilityRule},
 };
 
 /// Version of workflows that name none.
@@ -46,6 +46,12 @@ pub enum ProcessorError {
     /// Streams and buckets.
     #[error(transparent)]
     Setup(#[from] SetupError),
+    /// What the server acknowledges can be lost in a power cut, and that is not allowed.
+    #[error(
+        "durability = \"required\", but this was found: {}; use three or more NATS servers as one cluster, so that streams have three replicas, or set sync_interval: always in the jetstream block of the server and let it be seen (nats.monitor_url) or declare it (nats.sync_interval = \"always\")",
+        .0.facts()
+    )]
+    NotDurable(Box<Durability>),
     /// A workflow.
     #[error(transparent)]
     Workflow(#[from] RegistryError),
@@ -72,13 +78,24 @@ impl From<ConfigError> for ProcessorError {
 }
 
 impl Processor {
-    /// Connect, and make the streams and buckets if they are not there yet.
+    /// Connect, and make the streams and buckets if they are not there yet. Logs the durability
+    /// that is found, and refuses one that is too low if the configuration says so.
     pub async fn connect(config: Config) -> Result<Self, ProcessorError> {
         let env = TokioEnv::shared();
         tracing::info!("Setting up JetStream streams...");
         let store = NatsStore::connect(config.options()?, Arc::clone(&env)).await?;
         tracing::info!("Setting up KV buckets...");
         let durability = store.setup().await?;
+        let durability = store.ask_monitor(durability).await;
+        let server = match &durability.cluster {
+            Some(cluster) => format!("cluster {cluster}"),
+            None => "one server".to_owned(),
+        };
+        tracing::info!("NATS: {}, {server}", durability.server_version);
+        tracing::info!("Durability: {durability}");
+        if config.durability == DurabilityRule::Required && !durability.survives_power_cut() {
+            return Err(ProcessorError::NotDurable(Box::new(durability)));
+        }
         let mut processor = Self::on(store, env);
         processor.engine = config.engine.enabled.then(|| config.engine());
         processor.worker = config.worker.enabled.then(|| config.worker());

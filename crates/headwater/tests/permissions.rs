@@ -28,7 +28,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 const SOON: Duration = Duration::from_secs(30);
 
 /// Settings that have no default.
-const OPTIONAL: usize = 19;
+const OPTIONAL: usize = 21;
 
 /// Fills a message.
 const LARGE: &[u8] = &[b' '; 100_000];

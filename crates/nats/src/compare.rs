@@ -62,6 +62,12 @@ pub(crate) fn differences(found: &Config, wanted: &Config) -> Vec<Difference> {
     );
     check("retention", text(&found.retention), text(&wanted.retention));
     check("storage", text(&found.storage), text(&wanted.storage));
+    // Asynchronous, it acknowledges what it has not stored yet.
+    check(
+        "persist_mode",
+        text(&found.persist_mode.unwrap_or_default()),
+        text(&wanted.persist_mode.unwrap_or_default()),
+    );
     check("discard", text(&found.discard), text(&wanted.discard));
     check(
         "max_msgs_per_subject",

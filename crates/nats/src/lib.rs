@@ -7,6 +7,7 @@
 //! | `connect` | one connection, checked: version, JetStream |
 //! | `link` | that connection with its requests, and what their failures mean |
 //! | `streams`, `setup`, `compare` | the streams and buckets, made or compared |
+//! | `durability`, `monitor` | what an acknowledgement is worth |
 //! | `publish`, `kv`, `direct` | writes and reads |
 //! | `consume`, `inbox`, `ack` | the pull loop of a work queue |
 //! | `watch`, `feed` | values and their changes |
@@ -18,12 +19,14 @@ mod connect;
 mod consume;
 mod dead;
 mod direct;
+mod durability;
 mod errors;
 mod feed;
 mod hints;
 mod inbox;
 mod kv;
 mod link;
+mod monitor;
 mod options;
 mod publish;
 mod queue;
@@ -33,7 +36,8 @@ mod streams;
 mod watch;
 
 pub use compare::Difference;
+pub use durability::{DiskSync, Durability, SyncInterval, SyncIntervalError};
 pub use errors::{ConnectError, SetupError};
+pub use monitor::{MonitorUrl, MonitorUrlError};
 pub use options::{Api, Auth, Initial, MaxBytes, Options, Tls};
-pub use setup::Durability;
 pub use store::NatsStore;

@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use headwater_wire::{Namespace, limits};
 
+use crate::{durability::SyncInterval, monitor::MonitorUrl};
+
 /// How to reach the servers, and how to lay out what is stored there.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -31,6 +33,11 @@ pub struct Options {
     pub placement_tags: Vec<String>,
     /// Most bytes of each stream.
     pub max_bytes: MaxBytes,
+    /// Where the server tells how often it syncs to the disk; none: it is not asked.
+    pub monitor_url: Option<MonitorUrl>,
+    /// How often the server syncs to the disk, as the operator declares it. What the server
+    /// itself tells is stronger.
+    pub sync_interval: Option<SyncInterval>,
 }
 
 impl Default for Options {
@@ -48,6 +55,8 @@ impl Default for Options {
             replicas: None,
             placement_tags: Vec::new(),
             max_bytes: MaxBytes::default(),
+            monitor_url: None,
+            sync_interval: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::{
     compare,
+    durability::{DiskSync, Durability},
     errors::{ApiError, SetupError, code},
     link::{ADMIN_TIMEOUT, Ignored, Link},
     options::Options,
@@ -23,39 +24,6 @@ const RETRY_PAUSE: Duration = Duration::from_millis(250);
 
 /// Copies in a cluster of three or more.
 const REPLICAS_IN_CLUSTER: usize = 3;
-
-/// How safe what the server acknowledges is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Durability {
-    /// Copies of each stream; the least of all streams.
-    pub replicas: usize,
-    /// Kind of storage.
-    pub storage: &'static str,
-    /// Version of the server that we are connected to.
-    pub server_version: String,
-    /// Name of the cluster, if it is one.
-    pub cluster: Option<String>,
-}
-
-impl std::fmt::Display for Durability {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            replicas, storage, ..
-        } = self;
-        write!(f, "NATS {}, ", self.server_version)?;
-        match &self.cluster {
-            Some(cluster) => write!(f, "cluster {cluster}, ")?,
-            None => f.write_str("one server, ")?,
-        }
-        write!(f, "{replicas} replica(s) on {storage}: ")?;
-        f.write_str(match replicas {
-            0 | 1 => {
-                "survives a killed process; a power cut only with `sync_interval: always` in the server"
-            }
-            _ => "survives the loss of a minority of servers",
-        })
-    }
-}
 
 #[derive(Deserialize)]
 struct StreamInfo {
@@ -96,7 +64,11 @@ pub(crate) async fn setup(link: &Link, options: &Options) -> Result<Durability, 
     }
     Ok(Durability {
         replicas: least,
+        // A stream of another kind was refused.
         storage: "file",
+        sync: options
+            .sync_interval
+            .map_or(DiskSync::Unknown, DiskSync::Declared),
         server_version: server.version,
         cluster: server.cluster,
     })

@@ -16,12 +16,13 @@ use headwater_wire::{
 use crate::{
     connect,
     consume::PullConsumer,
+    durability::{DiskSync, Durability},
     errors::{ConnectError, SetupError},
     inbox,
     link::Link,
+    monitor::{self, Connected},
     options::Options,
-    setup::{self, Durability},
-    streams, watch,
+    setup, streams, watch,
 };
 
 /// The storage of Headwater on NATS JetStream.
@@ -42,6 +43,45 @@ impl NatsStore {
     /// may do so at the same time, and again.
     pub async fn setup(&self) -> Result<Durability, SetupError> {
         setup::setup(&self.link, &self.options).await
+    }
+
+    /// Ask the server how often it syncs to the disk, where its monitoring address is known.
+    /// What it says replaces what was declared; if it can't be asked, that is logged and what
+    /// was declared stands. Of a cluster this one server is asked.
+    pub async fn ask_monitor(&self, durability: Durability) -> Durability {
+        let Some(url) = &self.options.monitor_url else {
+            return durability;
+        };
+        let server = self.link.client.server_info();
+        let connected = Connected {
+            server_id: &server.server_id,
+            cluster: server.cluster.as_deref(),
+        };
+        let declared = durability.sync.interval();
+        let at = url.to_string();
+        let sync = match monitor::sync_interval(url, &connected, &*self.link.env).await {
+            Ok(interval) => {
+                if declared.is_some_and(|declared| declared != interval) {
+                    tracing::warn!(
+                        "nats.sync_interval is declared otherwise than the server at {at} tells: sync {interval}; correct or remove it"
+                    );
+                }
+                DiskSync::Found { interval, at }
+            }
+            Err(error) => {
+                tracing::warn!(
+                    "the sync interval cannot be found at {at} (nats.monitor_url): {error}"
+                );
+                match declared {
+                    Some(declared) => DiskSync::Declared(declared),
+                    None => DiskSync::Untold {
+                        at,
+                        reason: error.to_string(),
+                    },
+                }
+            }
+        };
+        Durability { sync, ..durability }
     }
 }
 

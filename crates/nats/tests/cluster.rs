@@ -18,10 +18,20 @@ async fn a_cluster_keeps_three_copies_and_survives_the_loss_of_one() {
     let store = connect(Options {
         urls: cluster.urls(),
         ack_wait: Duration::from_secs(1),
+        monitor_url: Some(cluster.monitor_url(0).parse().unwrap()),
         ..Options::default()
     })
     .await;
-    let summary = store.setup().await.unwrap();
+    let summary = store.ask_monitor(store.setup().await.unwrap()).await;
+    let at = cluster.monitor_url(0);
+    assert_eq!(
+        summary.to_string(),
+        format!(
+            "3 replicas, file storage, sync every 2m (found at {at}, one server of the cluster test): survives the loss of a minority of servers, not a power cut of all at once"
+        ),
+        "whichever of the three we are connected to"
+    );
+    assert!(summary.survives_power_cut());
     assert_eq!(
         (summary.replicas, summary.cluster.as_deref()),
         (3, Some("test"))
@@ -90,6 +100,7 @@ async fn copies_can_be_asked_for() {
     };
     let summary = connect(one.clone()).await.setup().await.unwrap();
     assert_eq!(summary.replicas, 1);
+    assert!(!summary.survives_power_cut());
     let automatic = Options {
         replicas: None,
         ..one

@@ -4,7 +4,11 @@ use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Payload, limits, payload::PayloadError, pb};
+use crate::{
+    Payload, limits,
+    payload::{self, PayloadError},
+    pb,
+};
 
 /// A stable word for a kind of failure: the same in library, command line and state.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -69,7 +73,11 @@ pub struct Failure {
     #[serde(rename = "final", default, skip_serializing_if = "std::ops::Not::not")]
     pub is_final: bool,
     /// Data of the user's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "payload::present"
+    )]
     pub details: Option<Payload>,
 }
 

@@ -51,7 +51,8 @@ impl KeyQueueValue {
 
     /// Read what [`KeyQueueValue::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<Self, ValueError> {
-        let value: Self = serde_json::from_slice(bytes)?;
+        let value: Self =
+            serde_json::from_slice(bytes).map_err(|error| ValueError::of(bytes, error))?;
         match value.format {
             found if found > VALUE_FORMAT => Err(ValueError::Newer { found }),
             _ => Ok(value),

@@ -214,6 +214,8 @@ impl Namespace {
     pub fn partition_consumer(&self, queue: &str, partition: Partition) -> String {
         match queue {
             DEFAULT_QUEUE => format!("processor-{partition}"),
+            // Else it would take the default queue's; no other name is encoded so.
+            "processor" => format!("=70rocessor-{partition}"),
             _ => format!("{}-{partition}", encode_token(queue)),
         }
     }

@@ -122,6 +122,13 @@ fn one_line(raw: Box<RawValue>) -> Result<Box<RawValue>, PayloadError> {
     RawValue::from_string(raw.get().replace(['\n', '\r'], " ")).map_err(PayloadError::NotJson)
 }
 
+/// A field that is there and `null` is JSON null, not nothing.
+pub(crate) fn present<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Payload>, D::Error> {
+    Payload::deserialize(deserializer).map(Some)
+}
+
 impl Default for Payload {
     fn default() -> Self {
         Self::null()

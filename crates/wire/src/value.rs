@@ -12,6 +12,7 @@ use crate::{
     command::{Asker, Retention, Ticket},
     journal::Lines,
     limits::VALUE_FORMAT,
+    payload::present,
     turn::{LastTurn, Root},
 };
 
@@ -306,11 +307,6 @@ pub struct Value {
     pub turn: LastTurn,
 }
 
-/// A field that is there and `null` is JSON null, not nothing.
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Payload>, D::Error> {
-    Payload::deserialize(deserializer).map(Some)
-}
-
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
 fn is_zero(count: &u32) -> bool {
     *count == 0
@@ -368,6 +364,20 @@ pub enum ValueError {
     },
 }
 
+impl ValueError {
+    /// Why bytes cannot be read: a newer build may have changed more than the format's number.
+    pub(crate) fn of(bytes: &[u8], error: serde_json::Error) -> Self {
+        #[derive(Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        match serde_json::from_slice(bytes) {
+            Ok(Format { format: found }) if found > VALUE_FORMAT => Self::Newer { found },
+            _ => Self::Json(error),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct StoredJournal<'a> {
     steps: u32,
@@ -420,7 +430,8 @@ impl Value {
 
     /// Read what [`Value::encode`] wrote.
     pub fn decode(bytes: &[u8]) -> Result<(Self, JournalPart), ValueError> {
-        let JournalOnly { format, journal } = serde_json::from_slice(bytes)?;
+        let of = |error| ValueError::of(bytes, error);
+        let JournalOnly { format, journal } = serde_json::from_slice(bytes).map_err(of)?;
         if format > VALUE_FORMAT {
             return Err(ValueError::Newer { found: format });
         }
