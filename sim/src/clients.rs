@@ -51,8 +51,7 @@ pub fn plan(seed: u64, chaos_ms: u64) -> Vec<Planned> {
         let script = Script::random(&mut dice, named);
         let at_ms = dice.below(chaos_ms * 2 / 3);
         let around = |dice: &mut Dice, before: u64, after: u64| {
-            let early = (at_ms + dice.between(0, before + after)).saturating_sub(before);
-            early
+            (at_ms + dice.between(0, before + after)).saturating_sub(before)
         };
         let mut signals = Vec::new();
         for (name, wanted) in script.wanted_signals() {
@@ -176,7 +175,7 @@ impl Clients {
             if let Some(key) = &planned.key {
                 call = call.key(key);
             }
-            if index % 2 == 0 {
+            if index.is_multiple_of(2) {
                 call = call.expect_outcome();
             }
             match call.send().await {

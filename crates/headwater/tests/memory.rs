@@ -769,72 +769,6 @@ async fn late_outcomes_and_lost_sleeps_of_a_run_do_not_reach_the_next() {
         .activity("slow", |_: ActivityContext, round: u64| async move {
             tokio::time::sleep(Duration::from_millis(200 + 300 * round)).await;
             Ok::<_, Error>(round)
-/// A client that comes before any engine does not know how many partitions there will be.
-#[tokio::test]
-async fn what_was_started_before_any_engine_runs_whatever_its_partitions() {
-    let env = TokioEnv::shared();
-    let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
-    let client = headwater::Client::new(Arc::clone(&store), Arc::clone(&env));
-    let mut handles = Vec::new();
-    for number in 0..30 {
-        let start = client.start("early").id(format!("early-{number}"));
-        handles.push(start.send().await.unwrap());
-    }
-    let config = headwater::EngineConfig {
-        partitions: Some(2),
-        ..Default::default()
-    };
-    let running = Processor::on(store, env)
-        .engine(Some(config))
-        .workflow("early", |_: Context, (): ()| async { Ok::<_, Error>(1) })
-        .unwrap()
-        .start()
-        .await
-        .unwrap();
-    for handle in &mut handles {
-        assert_eq!(handle.result::<u32>(SOON).await.unwrap(), 1);
-    }
-    running.stop().await;
-}
-
-/// Each time that a task is given back counts as a death of its worker: a worker that stops must
-/// not be given it again.
-#[tokio::test]
-async fn a_worker_that_stops_gives_a_task_back_once() {
-    use headwater::{
-        store::{Message, Source},
-        wire::{Partition, Payload, Run, Task},
-    };
-    let env = TokioEnv::shared();
-    let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
-    let task = |step| Message::Task {
-        topic: "slow".to_owned(),
-        body: Task {
-            invocation: id("i"),
-            queue: "default".to_owned(),
-            partition: Partition(1),
-            run: Run::default(),
-            step,
-            attempt: 1,
-            activity: "slow".to_owned(),
-            input: Payload::null(),
-            workflow: "w".to_owned(),
-        }
-        .encode(),
-    };
-    let (began, release) = (
-        Arc::new(tokio::sync::Notify::new()),
-        Arc::new(tokio::sync::Notify::new()),
-    );
-    let (begins, released) = (Arc::clone(&began), Arc::clone(&release));
-    let running = Processor::on(Arc::clone(&store), env)
-        .activity("slow", move |_, (): ()| {
-            let (began, release) = (Arc::clone(&begins), Arc::clone(&released));
-            async move {
-                began.notify_one();
-                release.notified().await;
-                Ok::<_, Error>(())
-            }
         })
         .unwrap()
         .start()
@@ -928,6 +862,79 @@ async fn long_journals_page_and_continue_also_in_another_engine() {
     assert!(state.journal.first_page > waiting.journal.pages);
     assert_eq!(client.history(&state).await.unwrap().len(), 300);
     second.stop().await;
+}
+
+/// A client that comes before any engine does not know how many partitions there will be.
+#[tokio::test]
+async fn what_was_started_before_any_engine_runs_whatever_its_partitions() {
+    let env = TokioEnv::shared();
+    let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
+    let client = headwater::Client::new(Arc::clone(&store), Arc::clone(&env));
+    let mut handles = Vec::new();
+    for number in 0..30 {
+        let start = client.start("early").id(format!("early-{number}"));
+        handles.push(start.send().await.unwrap());
+    }
+    let config = headwater::EngineConfig {
+        partitions: Some(2),
+        ..Default::default()
+    };
+    let running = Processor::on(store, env)
+        .engine(Some(config))
+        .workflow("early", |_: Context, (): ()| async { Ok::<_, Error>(1) })
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
+    for handle in &mut handles {
+        assert_eq!(handle.result::<u32>(SOON).await.unwrap(), 1);
+    }
+    running.stop().await;
+}
+
+/// Each time that a task is given back counts as a death of its worker: a worker that stops must
+/// not be given it again.
+#[tokio::test]
+async fn a_worker_that_stops_gives_a_task_back_once() {
+    use headwater::{
+        store::{Message, Source},
+        wire::{Partition, Payload, Run, Task},
+    };
+    let env = TokioEnv::shared();
+    let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
+    let task = |step| Message::Task {
+        topic: "slow".to_owned(),
+        body: Task {
+            invocation: id("i"),
+            queue: "default".to_owned(),
+            partition: Partition(1),
+            run: Run::default(),
+            step,
+            attempt: 1,
+            activity: "slow".to_owned(),
+            input: Payload::null(),
+            workflow: "w".to_owned(),
+        }
+        .encode(),
+    };
+    let (began, release) = (
+        Arc::new(tokio::sync::Notify::new()),
+        Arc::new(tokio::sync::Notify::new()),
+    );
+    let (begins, released) = (Arc::clone(&began), Arc::clone(&release));
+    let running = Processor::on(Arc::clone(&store), env)
+        .activity("slow", move |_, (): ()| {
+            let (began, release) = (Arc::clone(&begins), Arc::clone(&released));
+            async move {
+                began.notify_one();
+                release.notified().await;
+                Ok::<_, Error>(())
+            }
+        })
+        .unwrap()
+        .start()
+        .await
+        .unwrap();
     store.publish(task(1)).await.unwrap();
     began.notified().await;
     let stopping = tokio::spawn(running.stop());

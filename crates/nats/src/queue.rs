@@ -53,6 +53,17 @@ impl Link {
         Ok(self.leader_get(stream, &query).await?.is_some())
     }
 
+    /// Whether a schedule is stored. The server stores the command of one that fires before it
+    /// removes the schedule.
+    pub(crate) async fn is_scheduled(&self, subject: &str) -> Result<bool, StoreError> {
+        let query = MessageQuery {
+            last_of: Some(subject),
+            ..MessageQuery::default()
+        };
+        let commands = self.namespace.commands_stream();
+        Ok(self.leader_get(&commands, &query).await?.is_some())
+    }
+
     /// The first command for an address from a sequence on.
     pub(crate) async fn first_command(
         &self,

@@ -149,6 +149,15 @@ impl Store for NatsStore {
         async move { self.link.purge(&stream, &subject).await }.boxed()
     }
 
+    fn is_scheduled(
+        &self,
+        to: &Address,
+        timer: TimerId,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let subject = self.link.namespace.timer_subject(to, timer);
+        async move { self.link.is_scheduled(&subject).await }.boxed()
+    }
+
     fn any_in_commands(&self, seqs: &[u64]) -> BoxFuture<'_, Result<bool, StoreError>> {
         let seqs = seqs.to_vec();
         async move { self.link.any_in_commands(&seqs).await }.boxed()

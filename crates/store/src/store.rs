@@ -243,6 +243,11 @@ pub trait Store: Send + Sync + 'static {
     /// Remove a schedule that has not fired. A missing one is no error.
     fn unschedule(&self, to: &Address, timer: TimerId) -> BoxFuture<'_, Result<(), StoreError>>;
 
+    /// Whether this schedule has neither fired nor been removed, asked at the leader. The command
+    /// of one that fired is in COMMANDS before this answers `false`.
+    fn is_scheduled(&self, to: &Address, timer: TimerId)
+    -> BoxFuture<'_, Result<bool, StoreError>>;
+
     /// Whether any of these commands is still in COMMANDS, asked at the leader.
     fn any_in_commands(&self, seqs: &[u64]) -> BoxFuture<'_, Result<bool, StoreError>>;
 

@@ -224,6 +224,16 @@ impl Store for Network {
         })
     }
 
+    fn is_scheduled(
+        &self,
+        to: &Address,
+        timer: TimerId,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let to = to.clone();
+        self.line
+            .requested(move |line| async move { line.truth.store.is_scheduled(&to, timer).await })
+    }
+
     fn any_in_commands(&self, seqs: &[u64]) -> BoxFuture<'_, Result<bool, StoreError>> {
         let seqs = seqs.to_vec();
         self.line

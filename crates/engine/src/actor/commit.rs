@@ -8,10 +8,17 @@ use headwater_core::{
     mutant::{Mutant, is_broken},
 };
 use headwater_store::{Bucket, Expect, StoreError, Ttl, Verdict};
-use headwater_wire::{Code, Failure, Status, limits, turn::Root};
+use headwater_wire::{
+    Code, Command, Failure, Status, limits,
+    names::{Address, TimerId},
+    turn::Root,
+};
 
 use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER, place::Attached};
 use crate::emit::{Backoff, emit, put_page};
+
+/// With more commands waiting than this, to emit once more costs less than to look at them all.
+const COMMANDS_LOOKED_AT: usize = 8;
 
 impl Actor {
     /// Let a new invocation's first local steps run before its first value is written, for a
@@ -280,21 +287,53 @@ impl Actor {
         let Some(loaded) = &self.loaded else {
             return false;
         };
-        let mut seqs = Vec::new();
-        for root in &loaded.machine().last_turn().roots {
-            match root {
-                Root::Command(seq) => seqs.push(*seq),
-                Root::Timer(_) => return false,
-            }
-        }
-        let in_hand = |seq: &u64| {
-            let is = |d: &super::Delivered| d.delivery.seq == *seq;
+        let roots = &loaded.machine().last_turn().roots;
+        let in_hand = |root: &Root| {
+            let is = |d: &super::Delivered| d.root == *root;
             self.queue.iter().any(is) || self.held.iter().any(is)
         };
-        if seqs.is_empty() || seqs.iter().any(in_hand) {
+        if roots.is_empty() || roots.iter().any(in_hand) {
             return false;
         }
-        matches!(self.shared.store.any_in_commands(&seqs).await, Ok(false))
+        let (mut seqs, mut timers) = (Vec::new(), Vec::new());
+        for root in roots {
+            match root {
+                Root::Command(seq) => seqs.push(*seq),
+                Root::Timer(timer) => timers.push(*timer),
+            }
+        }
+        let commands = self.shared.store.any_in_commands(&seqs);
+        let timers = self.any_to_fire(&timers);
+        matches!(
+            futures::future::join(commands, timers).await,
+            (Ok(false), Ok(false))
+        )
+    }
+
+    /// Whether one of these timers may have a schedule yet, or its command still be there.
+    async fn any_to_fire(&self, timers: &[TimerId]) -> Result<bool, StoreError> {
+        if timers.is_empty() {
+            return Ok(false);
+        }
+        let store = &self.shared.store;
+        for timer in timers {
+            // In this order: a schedule becomes a command.
+            if store.is_scheduled(&self.address, *timer).await? {
+                return Ok(true);
+            }
+        }
+        let Address { queue, key, .. } = &self.address;
+        let mut from = 0;
+        for _ in 0..COMMANDS_LOOKED_AT {
+            let Some((seq, body)) = store.first_command(queue, key, from).await? else {
+                return Ok(false);
+            };
+            match Command::decode(&body) {
+                Ok(Command::TimerFired(fired)) if timers.contains(&fired) => break,
+                _ => from = seq + 1,
+            }
+        }
+        Ok(true)
     }
 
     /// A command in hand that is a root of the last turn waits for its effects.

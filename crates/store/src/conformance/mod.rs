@@ -78,7 +78,8 @@ pub const CASES: &[(&str, Case)] = cases! {
         a_schedule_fires_when_it_is_due,
         a_schedule_is_replaced_by_the_same_timer,
         a_schedule_due_in_the_past_fires_at_once,
-        an_unscheduled_timer_does_not_fire;
+        an_unscheduled_timer_does_not_fire,
+        a_schedule_is_there_until_it_fires_or_is_removed;
     letters:
         a_dead_letter_is_kept_whole,
         a_redriven_command_comes_again,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Bench, SKEW, address, must, partition, timer};
+use super::{Bench, PATIENCE, SKEW, address, must, partition, timer};
 use crate::{Message, Verdict};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -105,4 +105,29 @@ pub(super) async fn an_unscheduled_timer_does_not_fire(bench: Bench) {
     bench
         .nothing_for(SECOND, "the other was removed", &mut consumer)
         .await;
+}
+
+pub(super) async fn a_schedule_is_there_until_it_fires_or_is_removed(bench: Bench) {
+    let to = address(1, "a");
+    let scheduled = async |number| {
+        let asked = bench.store.is_scheduled(&to, timer(number)).await;
+        must("is_scheduled", asked)
+    };
+    assert!(!scheduled(1).await, "nothing scheduled");
+
+    bench.schedule(&to, timer(1), SECOND, "fires").await;
+    bench
+        .schedule(&to, timer(2), PATIENCE * 100, "removed")
+        .await;
+    assert!(scheduled(1).await && scheduled(2).await, "both wait");
+    must("unschedule", bench.store.unschedule(&to, timer(2)).await);
+    assert!(!scheduled(2).await, "removed");
+
+    // Without a consumer: that its command is there is what counts, not that it came.
+    while scheduled(1).await {
+        bench.env.sleep(SECOND / 20).await;
+    }
+    let fired = bench.store.first_command(&to.queue, &to.key, 0).await;
+    let body = must("first_command", fired).map(|(_, body)| body);
+    assert_eq!(body, Some(super::bytes("fires")));
 }

@@ -210,6 +210,15 @@ impl Store for MemoryStore {
         })
     }
 
+    fn is_scheduled(
+        &self,
+        to: &Address,
+        timer: TimerId,
+    ) -> BoxFuture<'_, Result<bool, StoreError>> {
+        let subject = self.namespace.timer_subject(to, timer);
+        self.act(move |state| Ok(state.queues.commands.has(&subject)))
+    }
+
     fn any_in_commands(&self, seqs: &[u64]) -> BoxFuture<'_, Result<bool, StoreError>> {
         let seqs = seqs.to_vec();
         self.act(move |state| {

@@ -282,6 +282,11 @@ impl WorkQueue {
         self.messages.contains_key(&seq)
     }
 
+    /// Whether a message of this subject is stored.
+    pub(super) fn has(&self, subject: &str) -> bool {
+        self.by_subject.contains_key(subject)
+    }
+
     /// The first message whose subject fits a filter with one `*`, from a sequence on.
     pub(super) fn first(&self, filter: &str, from_seq: u64) -> Option<(u64, Bytes)> {
         let (head, tail) = filter.split_once('*')?;
