@@ -36,29 +36,27 @@ pub(super) fn ran(known: &mut Known, at: Duration, ran: Ran) -> Result<(), Strin
     } = ran;
     let (run, step) = parse(&idempotency_key).ok_or("an idempotency key of another form")?;
     let what = format!("step {step} of run {run}, attempt {attempt}");
-    let ran_ahead = match known.invocations.get(&key) {
-        Some(seen) if seen.starts.contains(&run.start) => {
-            may_run(seen, run, step, attempt, &what)?;
-            false
+    // All that it rests on is a stored start, of an id that was made for it.
+    let start = known.commands.get(&run.start);
+    let is_new = matches!(start, Some((_, Command::Start(start))) if start.new_id);
+    let may_run_ahead = attempt == 1 && run.continued == 0 && is_new;
+    match known.invocations.get(&key) {
+        Some(seen) if may_run(seen, run, step, attempt) => {}
+        _ if !may_run_ahead => {
+            return Err(format!(
+                "{what} ran before the value that decides it was stored"
+            ));
         }
-        _ => true,
-    };
-    if ran_ahead {
-        // All that it rests on is a stored start, of an id that was made for it.
-        let start = known.commands.get(&run.start);
-        let is_new = matches!(start, Some((_, Command::Start(start))) if start.new_id);
-        if attempt > 1 || run.continued > 0 || !is_new {
-            return Err(format!("{what} ran before any value was stored"));
-        }
-    }
-    if ran_ahead && let Some(seen) = known.invocations.get(&key) {
         // Its sender published it twice, and the other was taken: as good as run again.
-        known.repeats.push(Repeat {
-            first: at.saturating_sub(Duration::from_secs(1)),
-            again: at,
-            what: format!("{what}, although {} was taken", seen.value.run),
-            key: key.clone(),
-        });
+        Some(seen) if !known.ran.contains_key(&(idempotency_key.clone(), attempt)) => {
+            known.repeats.push(Repeat {
+                first: at.saturating_sub(Duration::from_secs(1)),
+                again: at,
+                what: format!("{what}, although {} was taken", seen.value.run),
+                key: key.clone(),
+            })
+        }
+        _ => {}
     }
     let execution = known
         .ran
@@ -80,13 +78,10 @@ pub(super) fn ran(known: &mut Known, at: Duration, ran: Ran) -> Result<(), Strin
     Ok(())
 }
 
-fn may_run(seen: &Seen, run: Run, step: u32, attempt: u32, what: &str) -> Result<(), String> {
-    match seen.begun.get(&(run, step)) {
-        Some(begun) if *begun >= attempt => Ok(()),
-        _ => Err(format!(
-            "{what} ran before the value that decides it was stored"
-        )),
-    }
+/// Whether a stored value decides the attempt.
+fn may_run(seen: &Seen, run: Run, step: u32, attempt: u32) -> bool {
+    let begun = seen.begun.get(&(run, step));
+    begun.is_some_and(|begun| *begun >= attempt)
 }
 
 fn parse(idempotency_key: &str) -> Option<(Run, u32)> {

@@ -363,6 +363,7 @@ impl Actor {
             if unsettled || machine.is_anchor(&delivered.root) {
                 kept.push(delivered);
             } else {
+                self.fired.retain(|root| *root != delivered.root);
                 self.shared
                     .store
                     .answer(&delivered.delivery.token, Verdict::Ack)

@@ -129,7 +129,9 @@ impl Actor {
         now >= since + self.shared.config.stop_grace
     }
 
-    /// How long to stay in memory: not at all when memory is short or there is nothing to keep.
+    /// How long to stay in memory: not at all when memory is short or there is nothing to keep,
+    /// but so long that the command of a timer that was fired here finds a turn whose effects are
+    /// known to be settled, and not one that was read: those are emitted again.
     fn idle_time(&self) -> Duration {
         let config = &self.shared.config;
         let over = self.shared.live() > config.cache_max;
@@ -138,9 +140,10 @@ impl Actor {
             Some(Loaded::KeyQueue(_)) => true,
             None => false,
         };
-        match keep && !over {
-            true => config.cache_idle,
-            false => Duration::ZERO,
+        match keep {
+            true if !self.fired.is_empty() => config.cache_idle.max(config.ack_wait),
+            true if !over => config.cache_idle,
+            _ => Duration::ZERO,
         }
     }
 
