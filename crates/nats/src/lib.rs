@@ -33,6 +33,7 @@ mod queue;
 mod setup;
 mod store;
 mod streams;
+mod subjects;
 mod watch;
 
 pub use compare::Difference;

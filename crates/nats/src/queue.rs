@@ -1,36 +1,14 @@
 //! Questions to COMMANDS, asked at its leader.
 
-use std::collections::HashMap;
-
 use bytes::Bytes;
 use futures::future::try_join_all;
 use headwater_store::StoreError;
 use headwater_wire::Partition;
-use serde::{Deserialize, Serialize};
 
-use crate::link::{ADMIN_TIMEOUT, Link, MessageQuery};
+use crate::link::{Link, MessageQuery};
 
 /// Questions to the leader under way at once.
 const QUESTIONS_MAX: usize = 16;
-
-#[derive(Serialize)]
-struct InfoRequest<'a> {
-    subjects_filter: &'a str,
-    offset: usize,
-}
-
-#[derive(Deserialize)]
-struct Info {
-    state: InfoState,
-    #[serde(default)]
-    total: usize,
-}
-
-#[derive(Deserialize)]
-struct InfoState {
-    #[serde(default)]
-    subjects: HashMap<String, u64>,
-}
 
 impl Link {
     /// Whether one of the commands is still there.
@@ -88,26 +66,12 @@ impl Link {
     ) -> Result<u64, StoreError> {
         let commands = self.namespace.partition_filter(queue, partition);
         let timers = timers_filter(&commands, &self.namespace.commands_subjects());
-        let (commands, timers) = futures::try_join!(self.count(&commands), self.count(&timers))?;
-        Ok(commands + timers)
-    }
-
-    async fn count(&self, filter: &str) -> Result<u64, StoreError> {
-        let verb = format!("STREAM.INFO.{}", self.namespace.commands_stream());
-        let (mut count, mut offset) = (0, 0);
-        loop {
-            let request = InfoRequest {
-                subjects_filter: filter,
-                offset,
-            };
-            let info: Info = self.api(&verb, &request, ADMIN_TIMEOUT).await??;
-            let subjects = info.state.subjects;
-            count += subjects.values().sum::<u64>();
-            offset += subjects.len();
-            if subjects.is_empty() || offset >= info.total {
-                return Ok(count);
-            }
-        }
+        let stream = self.namespace.commands_stream();
+        let (commands, timers) = futures::try_join!(
+            self.subjects(&stream, &commands),
+            self.subjects(&stream, &timers)
+        )?;
+        Ok(commands.values().chain(timers.values()).sum())
     }
 }
 

@@ -3,10 +3,12 @@
 //! A put is told by the stream. A value that expires or is deleted leaves no message behind
 //! (no markers in our buckets), so the watcher keeps the time of each value that has one, is
 //! hinted at deletions, and asks the leader before it says that a key is gone. After any doubt
-//! about the feed it opens another and compares.
+//! about the feed it opens another and compares. When a feed has told all that was there is
+//! known from the leader's list of subjects: the server's count of what is still to come leaves
+//! out what is written again at that moment.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -30,6 +32,9 @@ const EXPIRY_SLACK: Duration = Duration::from_millis(300);
 
 /// Pause before asking again about a value that should have expired.
 const RECHECK_PAUSE: Duration = Duration::from_millis(250);
+
+/// A feed that has not caught up for so long is looked at all the same.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Pause before asking or opening again after an error.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
@@ -85,6 +90,26 @@ struct Known {
     round: u64,
 }
 
+/// A feed that has not yet told all that was there when it was opened.
+struct Comparison {
+    /// Subjects that the leader had and the feed has not told.
+    awaited: HashSet<String>,
+    /// The server has nothing more to tell, so one that is still awaited may be gone.
+    caught_up: bool,
+    /// When the leader was asked.
+    asked: Duration,
+}
+
+impl Comparison {
+    /// When to ask the leader again.
+    fn due(&self) -> Duration {
+        match self.caught_up {
+            true => self.asked + RECHECK_PAUSE,
+            false => self.asked + PATIENCE,
+        }
+    }
+}
+
 struct Watcher {
     link: Arc<Link>,
     bucket: Bucket,
@@ -100,7 +125,7 @@ struct Watcher {
     /// Keys that were hinted as deleted, and when.
     hinted: BTreeMap<String, Duration>,
     round: u64,
-    comparing: bool,
+    comparison: Option<Comparison>,
     told_current: bool,
     ready: VecDeque<Change>,
 }
@@ -109,6 +134,7 @@ enum Event {
     Told(Told),
     Hint(String),
     Check,
+    Compare,
 }
 
 impl Watcher {
@@ -140,11 +166,11 @@ impl Watcher {
             checks: BTreeSet::new(),
             hinted: BTreeMap::new(),
             round: 0,
-            comparing: false,
+            comparison: None,
             told_current: false,
             ready: VecDeque::new(),
         };
-        watcher.begin_comparing(values);
+        watcher.begin_comparing(values).await?;
         Ok(watcher)
     }
 
@@ -158,20 +184,14 @@ impl Watcher {
                 Event::Told(Told::Broken(why)) => self.reopen(why).await?,
                 Event::Hint(key) => self.take_hint(key),
                 Event::Check => self.check_due().await,
+                Event::Compare => self.compare_again().await?,
             }
         }
     }
 
     async fn event(&mut self) -> Event {
-        let now = self.link.env.elapsed();
-        let due = self.checks.first().map(|(due, _)| due.saturating_sub(now));
-        let check = async {
-            match due {
-                Some(wait) if wait.is_zero() => {}
-                Some(wait) => self.link.env.sleep(wait).await,
-                None => std::future::pending().await,
-            }
-        };
+        let check = self.until(self.checks.first().map(|(due, _)| *due));
+        let compare = self.until(self.comparison.as_ref().map(Comparison::due));
         let hint = async {
             match &mut self.hints {
                 Some(hints) => hints.next().await,
@@ -185,20 +205,34 @@ impl Watcher {
                 Event::Hint(key.unwrap_or_default().to_owned())
             }
             () = check => Event::Check,
+            () = compare => Event::Compare,
+        }
+    }
+
+    /// Until this time; for ever if there is none.
+    fn until(&self, due: Option<Duration>) -> impl Future<Output = ()> + use<> {
+        let env = Arc::clone(&self.link.env);
+        async move {
+            match due.map(|due| due.saturating_sub(env.elapsed())) {
+                Some(wait) if wait.is_zero() => {}
+                Some(wait) => env.sleep(wait).await,
+                None => std::future::pending().await,
+            }
         }
     }
 
     fn take(&mut self, message: FedMessage) {
         let key = self.names.key(&message.subject).to_owned();
-        let last = message.ack.pending == 0;
+        if let Some(comparison) = &mut self.comparison {
+            comparison.awaited.remove(&message.subject);
+            comparison.caught_up |= message.ack.pending == 0;
+        }
         if message.headers.get(KV_OPERATION).is_some() {
             self.gone(key);
         } else {
             self.take_value(key, message);
         }
-        if self.comparing && last {
-            self.end_comparing();
-        }
+        self.end_comparing();
     }
 
     fn take_value(&mut self, key: String, message: FedMessage) {
@@ -291,12 +325,15 @@ impl Watcher {
     async fn reopen(&mut self, why: &'static str) -> Result<(), StoreError> {
         tracing::debug!(stream = self.names.stream, why, "watching anew");
         loop {
-            match Feed::open(&self.link, &self.names.stream, &self.filter).await {
+            let opened = match Feed::open(&self.link, &self.names.stream, &self.filter).await {
                 Ok((feed, values)) => {
                     self.feed = feed;
-                    self.begin_comparing(values);
-                    return Ok(());
+                    self.begin_comparing(values).await
                 }
+                Err(error) => Err(error),
+            };
+            match opened {
+                Ok(()) => return Ok(()),
                 Err(error) if self.mode == Mode::Scan => return Err(error),
                 Err(error) => {
                     tracing::debug!(stream = self.names.stream, %error, "can't watch yet");
@@ -306,17 +343,54 @@ impl Watcher {
         }
     }
 
-    fn begin_comparing(&mut self, values: u64) {
+    /// The feed is new; the server says that it has this many values to tell at first.
+    async fn begin_comparing(&mut self, values: u64) -> Result<(), StoreError> {
         self.round += 1;
-        self.comparing = true;
-        if values == 0 {
-            self.end_comparing();
-        }
+        self.comparison = Some(Comparison {
+            awaited: self.subjects().await?,
+            caught_up: values == 0,
+            asked: self.link.env.elapsed(),
+        });
+        self.end_comparing();
+        Ok(())
     }
 
-    /// What this comparison has not seen is gone.
+    /// What the feed does not tell may have gone since it was opened.
+    async fn compare_again(&mut self) -> Result<(), StoreError> {
+        let subjects = match self.subjects().await {
+            Ok(subjects) => Some(subjects),
+            Err(error) if self.mode == Mode::Scan => return Err(error),
+            Err(error) => {
+                tracing::debug!(stream = self.names.stream, %error, "can't compare yet");
+                None
+            }
+        };
+        if let Some(comparison) = &mut self.comparison {
+            comparison.asked = self.link.env.elapsed();
+            if let Some(subjects) = subjects {
+                comparison.awaited.retain(|one| subjects.contains(one));
+            }
+        }
+        self.end_comparing();
+        Ok(())
+    }
+
+    /// The subjects of all values, from the leader.
+    fn subjects(&self) -> impl Future<Output = Result<HashSet<String>, StoreError>> + use<> {
+        let link = Arc::clone(&self.link);
+        let (stream, filter) = (self.names.stream.clone(), self.filter.clone());
+        async move { Ok(link.subjects(&stream, &filter).await?.into_keys().collect()) }
+    }
+
+    /// If all is told: what this comparison has not seen is gone.
     fn end_comparing(&mut self) {
-        self.comparing = false;
+        if self
+            .comparison
+            .take_if(|one| one.awaited.is_empty())
+            .is_none()
+        {
+            return;
+        }
         let round = self.round;
         let missing = self.known.iter().filter(|(_, known)| known.round != round);
         let missing: Vec<String> = missing.map(|(key, _)| key.clone()).collect();

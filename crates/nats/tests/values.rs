@@ -4,7 +4,7 @@
 
 mod common;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use common::{PATIENCE, command, connect, options, raw, ready};
@@ -265,4 +265,41 @@ async fn a_value_over_the_servers_payload_is_refused() {
         .put(Bucket::State, "a", value, Expect::Any, Ttl::Never)
         .await;
     assert!(matches!(put, Err(StoreError::Refused(_))), "{put:?}");
+}
+
+/// Regression: while values were rewritten the server counted none to come too early, and those
+/// that were still to come were left out, or told as gone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn values_that_are_rewritten_meanwhile_are_all_told() {
+    const KEYS: usize = 20;
+    let (_server, store) = ready().await;
+    let store: Arc<dyn Store> = store;
+    let name = |key: usize| format!("key-{key}");
+    for key in 0..KEYS {
+        put(&*store, Bucket::Members, &name(key), "0", Ttl::Never).await;
+    }
+    let writers: Vec<_> = (0..KEYS)
+        .map(|key| {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                loop {
+                    put(&*store, Bucket::Members, &name(key), "n", Ttl::Never).await;
+                }
+            })
+        })
+        .collect();
+    for round in 0..300 {
+        let scan = store.scan(Bucket::Members).await.unwrap();
+        let mut keys: Vec<String> = scan
+            .map_ok(|record| record.key)
+            .try_collect()
+            .await
+            .unwrap();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), KEYS, "round {round}: {keys:?}");
+    }
+    for writer in writers {
+        writer.abort();
+    }
 }

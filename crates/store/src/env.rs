@@ -42,7 +42,7 @@ impl TaskHandle {
 /// The world as it is, on the tokio runtime that it is used from.
 #[derive(Clone, Debug)]
 pub struct TokioEnv {
-    origin: std::time::Instant,
+    origin: tokio::time::Instant,
 }
 
 #[allow(clippy::disallowed_methods)] // the one door
@@ -51,7 +51,7 @@ impl TokioEnv {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            origin: std::time::Instant::now(),
+            origin: tokio::time::Instant::now(),
         }
     }
 

@@ -3,11 +3,11 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures::{StreamExt, future::BoxFuture};
+use futures::{Stream, StreamExt, future::BoxFuture};
 use headwater_wire::{limits, member::Member};
 use tokio::sync::watch;
 
-use crate::{Bucket, Change, Env, Expect, Store, TaskHandle, Ttl};
+use crate::{Bucket, Change, Env, Expect, Store, StoreError, TaskHandle, Ttl};
 
 /// The members that live, by key.
 pub type Members = BTreeMap<String, Member>;
@@ -45,8 +45,11 @@ pub fn view(store: Arc<dyn Store>, env: &Arc<dyn Env>) -> (watch::Receiver<Membe
     let world = Arc::clone(env);
     let follow: BoxFuture<'static, ()> = Box::pin(async move {
         loop {
-            let mut view = View::new(&send);
-            if let Err(error) = view.follow(&store, &world).await {
+            let followed = match store.watch(Bucket::Members, None).await {
+                Ok(changes) => View::new(&send).follow(changes, &world).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = followed {
                 tracing::debug!(%error, "watching the members failed, trying again");
             }
             world.sleep(limits::HEARTBEAT).await;
@@ -74,19 +77,29 @@ impl<'a> View<'a> {
 
     async fn follow(
         &mut self,
-        store: &Arc<dyn Store>,
+        mut changes: impl Stream<Item = Result<Change, StoreError>> + Unpin,
         env: &Arc<dyn Env>,
-    ) -> Result<(), crate::StoreError> {
-        let mut changes = store.watch(Bucket::Members, None).await?;
+    ) -> Result<(), StoreError> {
         loop {
+            // Not left to the watch: whose heartbeats stop has to be noticed on time.
+            let due = self
+                .heard
+                .values()
+                .min()
+                .map(|heard| *heard + limits::MEMBER_TTL);
+            let silence = async {
+                match due {
+                    Some(due) => env.sleep(due.saturating_sub(env.elapsed())).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 change = changes.next() => match change {
                     Some(change) => self.apply(change?, env.elapsed()),
                     None => return Ok(()),
                 },
-                // The server says nothing when a time to live is over.
-                () = env.sleep(limits::HEARTBEAT / 2) => self.forget_silent(env.elapsed()),
+                () = silence => self.forget_silent(env.elapsed()),
             }
         }
     }
@@ -102,7 +115,10 @@ impl<'a> View<'a> {
                     members.insert(record.key, member.clone()) != Some(member)
                 });
             }
-            Change::Gone { key } => self.update(|members| members.remove(&key).is_some()),
+            Change::Gone { key } => {
+                self.heard.remove(&key);
+                self.update(|members| members.remove(&key).is_some());
+            }
             Change::Current => {
                 if let Some(all) = self.first.take() {
                     self.send.send_replace(all);
@@ -115,7 +131,7 @@ impl<'a> View<'a> {
         let silent: Vec<String> = self
             .heard
             .iter()
-            .filter(|(_, heard)| now.saturating_sub(**heard) > limits::MEMBER_TTL)
+            .filter(|(_, heard)| now.saturating_sub(**heard) >= limits::MEMBER_TTL)
             .map(|(key, _)| key.clone())
             .collect();
         for key in silent {
@@ -133,5 +149,59 @@ impl<'a> View<'a> {
                 self.send.send_if_modified(change);
             }
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::{Record, TokioEnv};
+    use futures::stream;
+    use headwater_wire::Timestamp;
+
+    fn beat(id: usize) -> Result<Change, StoreError> {
+        let json = format!(
+            r#"{{"role":"engine","id":"{id}","queue":"default","host":"h","pid":1,"build":"b","started_at":"2026-01-01T00:00:00Z","workflows":{{}}}}"#
+        );
+        Ok(Change::Put(Record {
+            key: id.to_string(),
+            value: json.into(),
+            revision: 1,
+            written_at: Timestamp::from_micros(0),
+        }))
+    }
+
+    /// Regression: a silent member was looked for only after a second without a heartbeat of
+    /// anybody.
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_member_is_forgotten_on_time_however_many_others_beat() {
+        const OTHERS: usize = 20;
+        let env = TokioEnv::shared();
+        let (send, mut members) = watch::channel(Members::new());
+        let first = (0..=OTHERS).map(beat).chain([Ok(Change::Current)]);
+        let sleeper = Arc::clone(&env);
+        let later = stream::iter((1..=OTHERS).cycle()).then(move |id| {
+            let pause = sleeper.sleep(limits::HEARTBEAT / 20);
+            async move {
+                pause.await;
+                beat(id)
+            }
+        });
+        let changes = stream::iter(first).chain(later).boxed();
+        let began = env.elapsed();
+        let mut view = View::new(&send);
+        let follow = view.follow(changes, &env);
+        let forgotten = members.wait_for(|members| members.len() == OTHERS);
+        tokio::select! {
+            followed = follow => followed.unwrap(),
+            forgotten = forgotten => assert!(!forgotten.unwrap().contains_key("0")),
+        }
+        let took = env.elapsed().saturating_sub(began);
+        assert!(took >= limits::MEMBER_TTL, "{took:?}");
+        assert!(
+            took < limits::MEMBER_TTL + limits::HEARTBEAT / 10,
+            "{took:?}"
+        );
     }
 }
