@@ -87,7 +87,7 @@ impl Stage {
         let running = async move {
             match role {
                 Role::Worker => run_worker(store, env, lab, &stopping).await,
-                _ => run_engine(&stage.config, store, env, lab, &stopping).await,
+                _ => run_engine(&stage, store, env, lab, &stopping).await,
             }
             stage.truth.note("", format!("process {pid} has stopped"));
             stage.world.kill(pid);
@@ -159,7 +159,7 @@ impl Stage {
 }
 
 async fn run_engine(
-    config: &EngineConfig,
+    stage: &Stage,
     store: Arc<dyn Store>,
     env: Arc<dyn Env>,
     lab: Lab,
@@ -169,23 +169,26 @@ async fn run_engine(
     let mut registry = Registry::default();
     // The name is valid, and the only one.
     let _ = registry.add(WORKFLOW, "1.0.0", workflow);
-    let handle = loop {
-        let engine = Engine {
-            store: Arc::clone(&store),
-            env: Arc::clone(&env),
-            config: config.clone(),
-            registry: registry.clone(),
-            metrics: EngineMetrics::default(),
-            host: "sim".to_owned(),
-            pid: 0,
-        };
-        match engine.start().await {
-            Ok(handle) => break handle,
-            Err(_) => env.sleep(Duration::from_millis(500)).await,
-        }
+    let engine = Engine {
+        store,
+        env,
+        config: stage.config.clone(),
+        registry,
+        metrics: EngineMetrics::default(),
+        host: "sim".to_owned(),
+        pid: 0,
     };
-    stop.notified().await;
-    handle.stop().await;
+    match engine.start().await {
+        Ok(handle) => {
+            stop.notified().await;
+            handle.stop().await;
+        }
+        Err(error) => {
+            let what = format!("an engine does not start: {error}");
+            let now = stage.world.now();
+            stage.truth.checks().violate(now, "", what);
+        }
+    }
 }
 
 async fn run_worker(store: Arc<dyn Store>, env: Arc<dyn Env>, lab: Lab, stop: &Notify) {

@@ -45,8 +45,8 @@ pub(crate) struct Options {
     /// Keep the folder also if nothing failed
     #[arg(long)]
     pub(crate) keep: bool,
-    /// Fail if, half of the times, a killed processor's invocations stand still for longer, in
-    /// seconds; kills that meet a fault of a server do not count
+    /// Fail if what a killed processor was running stands still for longer, in seconds; kills
+    /// that meet a fault of another processor or of a server do not count
     #[arg(long, default_value_t = 6.0)]
     pub(crate) recovery_max: f64,
     /// Wait so long for the last workflows once the faults are over, in seconds

@@ -74,8 +74,6 @@ pub(crate) struct Evidence {
     pub(crate) torn: usize,
     pub(crate) faults: Vec<Fault>,
     pub(crate) turns: Turns,
-    /// Keys that the watch told were gone.
-    pub(crate) gone: Vec<String>,
     /// Process with its life, by the id of its engine.
     pub(crate) engines: HashMap<String, String>,
 }
@@ -108,7 +106,6 @@ impl Evidence {
             torn,
             faults: log.faults(),
             turns: history.turns(),
-            gone: history.gone(),
             engines: log.engines(),
         })
     }

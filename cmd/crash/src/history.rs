@@ -40,10 +40,8 @@ pub(crate) struct History {
 struct Shared {
     turns: Turns,
     ended: u64,
-    /// Keys that the watch told were gone. Nothing expires within a run, and what is really
-    /// missing is found at the end, so this tells of the watch alone.
-    gone: Vec<String>,
-    /// Watch errors and values that could not be read.
+    /// Errors of the watch, what it told was gone (nothing expires within a run), and values
+    /// that could not be read.
     errors: Vec<String>,
 }
 
@@ -58,7 +56,10 @@ impl History {
                 let mut to = lock(&to);
                 match change {
                     Ok(Change::Put(record)) => to.put(&record),
-                    Ok(Change::Gone { key }) => to.gone.push(key),
+                    Ok(Change::Gone { key }) => {
+                        to.errors
+                            .push(format!("the watch tells that {key} is gone"));
+                    }
                     Ok(Change::Current) => {}
                     Err(error) => to.errors.push(error.to_string()),
                 }
@@ -87,10 +88,6 @@ impl History {
 
     pub(crate) fn turns(&self) -> Turns {
         lock(&self.shared).turns.clone()
-    }
-
-    pub(crate) fn gone(&self) -> Vec<String> {
-        lock(&self.shared).gone.clone()
     }
 
     pub(crate) fn errors(&self) -> Vec<String> {

@@ -62,13 +62,13 @@ pub(crate) fn tell(
     let weak = repeats
         .all
         .iter()
-        .filter(|(reason, _)| matches!(reason, Some(Reason::PartitionMoved | Reason::AnyProcess)));
+        .filter(|(reason, _)| *reason == Some(Reason::AnyProcess));
     for (reason, example) in weak.take(WEAK_TOLD) {
         let words = reason.map_or("", Reason::words);
         println!("  for example: {example} ({words})");
     }
     println!(
-        "\nTime to go on, in seconds (alone: no NATS server was away meanwhile)\n{}",
+        "\nTime to go on, in seconds (alone: no other processor and no NATS server was away)\n{}",
         recovered(recoveries)
     );
     let over = times.faults_over.as_secs_f64();
@@ -119,10 +119,6 @@ fn done(evidence: &Evidence, submissions: &Submissions) -> Table {
         "results that waiting clients were told",
         usize::try_from(submissions.results()).unwrap_or(usize::MAX),
     );
-    if !evidence.gone.is_empty() {
-        let what = "values that a watch told were gone (it errs: none expires within a run)";
-        row(what, evidence.gone.len());
-    }
     for kind in Kind::ALL {
         let of_kind = evidence.faults.iter().filter(|fault| fault.kind == kind);
         let count = of_kind.count();
@@ -182,7 +178,7 @@ fn recovered(recoveries: &[Recovery]) -> Table {
             .filter(|one| (one.fault, one.measure) == (fault, measure));
         let mut cells = vec![Cell::new(fault.words()), Cell::new(measure.words())];
         let all: Vec<Duration> = of_row.clone().map(|one| one.took).collect();
-        let alone = of_row.filter(|one| one.servers_were_up);
+        let alone = of_row.filter(|one| one.alone);
         let alone: Vec<Duration> = alone.map(|one| one.took).collect();
         for mut took in [all, alone] {
             cells.push(right(took.len().to_string()));

@@ -73,7 +73,7 @@ impl Engine {
             pid,
         } = self;
         check(&config)?;
-        let topology = topology::settle(&store, &config.queue, config.partitions).await?;
+        let topology = topology::settle(&store, &env, &config.queue, config.partitions).await?;
         let id = short_id(env.random());
         let member = Member {
             role: Role::Engine,

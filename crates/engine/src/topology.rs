@@ -8,13 +8,31 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream},
 };
-use headwater_store::{Bucket, Change, Expect, Read, Store, StoreError, Ttl};
+use headwater_store::{Bucket, Change, Env, Expect, Read, Store, StoreError, Ttl};
 use headwater_wire::{limits, topology::Topology};
 
 use crate::{emit::Backoff, router::Shared};
 
-/// The topology of a queue, made or changed as `wanted` says.
+/// The topology of a queue, made or changed as `wanted` says. An engine may start in the middle
+/// of an outage: then it waits.
 pub(crate) async fn settle(
+    store: &Arc<dyn Store>,
+    env: &Arc<dyn Env>,
+    queue: &str,
+    wanted: Option<u16>,
+) -> Result<Topology, StoreError> {
+    let mut backoff = Backoff::new("reading the topology");
+    loop {
+        match try_settle(store, queue, wanted).await {
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Unknown(_))) => {
+                backoff.wait(env, &error).await;
+            }
+            settled => return settled,
+        }
+    }
+}
+
+async fn try_settle(
     store: &Arc<dyn Store>,
     queue: &str,
     wanted: Option<u16>,

@@ -18,7 +18,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// A silent connection is probed this often; two unanswered probes end it. Only a connection
 /// that nothing arrives on is probed.
-const PING_INTERVAL: Duration = Duration::from_secs(10);
+const PING_INTERVAL: Duration = Duration::from_secs(4);
 
 /// How long a cluster may take to answer that it stores at all (its first election).
 const JETSTREAM_PATIENCE: Duration = Duration::from_secs(15);

@@ -7,7 +7,7 @@ use std::{
 
 use headwater::wire::{
     Timestamp,
-    limits::{ACK_WAIT, REQUEST_TIMEOUT, SHORT_TIMER_MAX},
+    limits::{ACK_WAIT, REQUEST_TIMEOUT},
 };
 
 use super::Check;
@@ -33,9 +33,6 @@ pub(crate) enum Reason {
     ProcessorOfInvocation,
     /// A server was killed or cut off meanwhile.
     Server,
-    /// A processor had come or gone while the invocation slept: the one that had it in memory
-    /// fired its timer, and the one that its partition had gone to was given the timer, too.
-    PartitionMoved,
     /// Only a process that is not known to have had to do with it was.
     AnyProcess,
 }
@@ -47,9 +44,6 @@ impl Reason {
             Self::ItsProcessPaused => "a process that ran it was paused (a zombie)",
             Self::ProcessorOfInvocation => "a processor of the invocation was killed or paused",
             Self::Server => "a NATS server was killed or cut off",
-            Self::PartitionMoved => {
-                "its timer was due in two processors: the partition had moved while it slept"
-            }
             Self::AnyProcess => "some other process was killed or paused",
         }
     }
@@ -156,29 +150,7 @@ fn reason(evidence: &Evidence, first: &Executed, again: &Executed) -> Option<Rea
     if any(&|fault| fault.kind.is_of_servers() && lasts(fault, early)) {
         return Some(Reason::Server);
     }
-    if slept_while_spread_changed(evidence, first, again) {
-        return Some(Reason::PartitionMoved);
-    }
     any(&of_processes).then_some(Reason::AnyProcess)
-}
-
-/// Whether a processor came or went between the turn before the one that started the step, which
-/// the process that ran it first wrote itself, and the repeat.
-fn slept_while_spread_changed(evidence: &Evidence, first: &Executed, again: &Executed) -> bool {
-    let turns = evidence.turns.get(first.invocation());
-    let turns = turns.map(Vec::as_slice).unwrap_or_default();
-    let started = turns.iter().rposition(|turn| turn.at <= first.begun);
-    let Some([asleep, started]) = started.and_then(|at| turns.get(at.checked_sub(1)?..=at)) else {
-        return false;
-    };
-    let is_own = evidence.process_of(&started.engine) == first.process();
-    let slept = started.at.since(asleep.at) > SHORT_TIMER_MAX;
-    let changed = evidence.faults.iter().any(|fault| {
-        let is_of_spread = matches!(fault.kind, Kind::ProcessorKilled | Kind::ProcessorPaused);
-        let when = before(asleep.at, AFTERMATH)..=again.begun;
-        is_of_spread && (when.contains(&fault.at) || when.contains(&fault.until))
-    });
-    is_own && slept && changed && first.process() != again.process()
 }
 
 /// The processes that wrote turns of an invocation.
@@ -254,27 +226,6 @@ mod tests {
             assert_eq!(reason_with(vec![fault]), reason, "{text}");
         }
         assert_eq!(reason_with(Vec::new()), None);
-    }
-
-    #[test]
-    fn a_timer_that_is_due_in_two_processors_is_told_apart() {
-        let slept = |faults| {
-            let mut all = evidence(vec![invocation(0)]);
-            all.executed = vec![executed(0, 5, "p1.1-0", 100), executed(0, 5, "p2.1-0", 100)];
-            let turn = |at| Turn {
-                at: second(at),
-                engine: "p1.1".to_owned(),
-                ended: false,
-            };
-            let turns = vec![turn(80), turn(100)];
-            all.turns.insert("job:0".to_owned(), turns);
-            all.faults = faults;
-            explained(&all).1.by_reason.keys().next().copied()
-        };
-        let killed = fault(Kind::ProcessorKilled, "p3.1", 78, 82);
-        assert_eq!(slept(vec![killed]), Some(Reason::PartitionMoved));
-        let killed_long_before = fault(Kind::ProcessorKilled, "p3.1", 60, 62);
-        assert_eq!(slept(vec![killed_long_before]), None);
     }
 
     #[test]
