@@ -2,11 +2,10 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use headwater::wire::{Timestamp, limits::ACK_WAIT};
+use headwater::wire::Timestamp;
 
 use crate::{
     checks::Check,
-    clock::before,
     evidence::Evidence,
     faults::{Fault, Kind},
     history::Turn,
@@ -49,7 +48,7 @@ pub(crate) struct Recovery {
     pub(crate) fault: Kind,
     pub(crate) measure: Measure,
     pub(crate) took: Duration,
-    /// No other processor and no server was away meanwhile or just before.
+    /// No other processor and no server was away meanwhile.
     pub(crate) alone: bool,
 }
 
@@ -65,7 +64,7 @@ pub(crate) fn measure(evidence: &Evidence) -> Vec<Recovery> {
                 took: until.since(fault.at),
                 alone: !evidence.faults.iter().any(|other| {
                     let is_other = other != fault && other.kind != Kind::WorkerKilled;
-                    is_other && other.at <= until && other.until >= before(fault.at, ACK_WAIT)
+                    is_other && other.at <= until && other.until >= fault.at
                 }),
             })
         };
