@@ -266,7 +266,9 @@ impl Invocation {
     #[must_use]
     pub fn has_more(&self) -> bool {
         self.value.status != Status::Queued
-            && (self.has_undecided() || (self.is_live() && !self.value.deferred.is_empty()))
+            && (self.has_undecided()
+                || (self.is_live() && !self.value.deferred.is_empty())
+                || self.matching_signal().is_some())
     }
 
     fn has_undecided(&self) -> bool {

@@ -147,7 +147,7 @@ impl Actor {
             }
             self.fail_if_too_large();
             self.place_all().await?;
-            self.fire_timers();
+            self.fire_timers().await;
             self.run_ahead().await;
             if self.commit().await? {
                 continue;

@@ -120,8 +120,8 @@ struct Watcher {
     /// Hints of deleted keys.
     hints: Option<Subscriber>,
     known: BTreeMap<String, Known>,
-    /// When to ask whether a key is gone.
-    checks: BTreeSet<(Duration, String)>,
+    /// When to ask whether a key is gone, if it has that revision still.
+    checks: BTreeSet<(Duration, String, u64)>,
     /// Keys that were hinted as deleted, and when.
     hinted: BTreeMap<String, Duration>,
     round: u64,
@@ -190,7 +190,7 @@ impl Watcher {
     }
 
     async fn event(&mut self) -> Event {
-        let check = self.until(self.checks.first().map(|(due, _)| *due));
+        let check = self.until(self.checks.first().map(|(due, ..)| *due));
         let compare = self.until(self.comparison.as_ref().map(Comparison::due));
         let hint = async {
             match &mut self.hints {
@@ -269,7 +269,7 @@ impl Watcher {
             .remove(key)
             .is_some_and(|at| now < at + HINT_LIFE)
         {
-            self.checks.insert((now, key.to_owned()));
+            self.checks.insert((now, key.to_owned(), message.ack.seq));
         }
         let ttl = message.headers.get(header::NATS_MESSAGE_TTL);
         let Some(ttl) = ttl.and_then(|ttl| parse_ttl(ttl.as_str())) else {
@@ -278,40 +278,48 @@ impl Watcher {
         // Never longer than the time to live, however far the server's clock is from ours.
         let age = self.link.env.now().since(message.ack.stored_at);
         let left = ttl.saturating_sub(age);
-        self.checks
-            .insert((now + left + EXPIRY_SLACK, key.to_owned()));
+        let due = now + left + EXPIRY_SLACK;
+        self.checks.insert((due, key.to_owned(), message.ack.seq));
     }
 
     fn take_hint(&mut self, key: String) {
         let now = self.link.env.elapsed();
         self.hinted.retain(|_, at| now < *at + HINT_LIFE);
-        if self.known.contains_key(&key) {
-            self.checks.insert((now, key));
-        } else {
-            self.hinted.insert(key, now);
+        match self.known.get(&key) {
+            Some(known) => {
+                self.checks.insert((now, key, known.revision));
+            }
+            None => {
+                self.hinted.insert(key, now);
+            }
         }
     }
 
     async fn check_due(&mut self) {
-        let Some((_, key)) = self.checks.pop_first() else {
+        let Some((_, key, revision)) = self.checks.pop_first() else {
             return;
         };
-        let Some(known) = self.known.get(&key).map(|known| known.revision) else {
+        // Written again, or gone: told already.
+        if self
+            .known
+            .get(&key)
+            .is_none_or(|known| known.revision != revision)
+        {
             return;
-        };
+        }
         let now = self.link.env.elapsed();
         match self.link.get(self.bucket, &key, Read::Leader).await {
             Ok(None) => self.gone(key),
-            // Written again: the feed tells it, and its own check is planned then.
-            Ok(Some(record)) if record.revision != known => {}
-            Ok(Some(_)) if self.checks.iter().any(|(_, other)| *other == key) => {}
-            Ok(Some(record)) => {
-                tracing::trace!(key, revision = record.revision, "not yet gone");
-                self.checks.insert((now + RECHECK_PAUSE, key));
+            // The feed tells it, and its own check is planned then.
+            Ok(Some(record)) if record.revision != revision => {}
+            Ok(Some(_)) if self.checks.iter().any(|(_, other, _)| *other == key) => {}
+            Ok(Some(_)) => {
+                tracing::trace!(key, revision, "not yet gone");
+                self.checks.insert((now + RECHECK_PAUSE, key, revision));
             }
             Err(error) => {
                 tracing::debug!(key, %error, "can't tell yet whether the value is gone");
-                self.checks.insert((now + RETRY_PAUSE, key));
+                self.checks.insert((now + RETRY_PAUSE, key, revision));
             }
         }
     }

@@ -16,14 +16,22 @@ use crate::program::{Decision, End, Progress};
 
 impl Invocation {
     pub(super) fn absorb(&mut self, progress: Progress, now: Timestamp) {
+        if self.note(progress, now) {
+            self.settle_program(now);
+        }
+    }
+
+    /// Keep what the program has decided for the turn. False: it was stopped.
+    fn note(&mut self, progress: Progress, now: Timestamp) -> bool {
         if let Some(reason) = progress.fault {
-            return self.park_unfinished(reason, now);
+            self.park_unfinished(reason, now);
+            return false;
         }
         self.draft.undecided.extend(progress.decisions);
         if progress.end.is_some() {
             self.draft.end = progress.end;
         }
-        self.settle_program(now);
+        true
     }
 
     /// Bring what the program has decided into the turn, as far as it has room, and give it
@@ -32,27 +40,32 @@ impl Invocation {
         if self.value.status == Status::Queued {
             return;
         }
-        while let Some(decision) = self.draft.undecided.pop_front() {
+        loop {
+            while let Some(decision) = self.draft.undecided.pop_front() {
+                if self.draft_is_full() {
+                    self.draft.undecided.push_front(decision);
+                    return;
+                }
+                self.decide(decision, now);
+            }
+            match self.draft.end.take() {
+                Some(End::Done(end)) => return self.finish(end, now),
+                Some(End::ContinueAsNew(input)) => return self.continue_as_new(input, now),
+                None => {}
+            }
             if self.draft_is_full() {
-                self.draft.undecided.push_front(decision);
                 return;
             }
-            self.decide(decision, now);
-        }
-        match self.draft.end.take() {
-            Some(End::Done(end)) => return self.finish(end, now),
-            Some(End::ContinueAsNew(input)) => return self.continue_as_new(input, now),
-            None => {}
-        }
-        // Each call comes back here through `absorb`, so one signal at a time is enough.
-        if let Some((step, signal)) = self.matching_signal()
-            && !self.draft_is_full()
-        {
-            let t = self.t(now);
-            let BufferedSignal { id, data, .. } = signal;
-            let value = data.clone();
+            let Some((step, index)) = self.matching_signal() else {
+                return;
+            };
+            let BufferedSignal { id, data, .. } = self.value.signals.waiting.remove(index);
+            let (t, value) = (self.t(now), data.clone());
             self.push(&Entry::Received { step, t, id, value });
-            self.conclude(step, Ok(data), now);
+            let progress = self.tell(step, Ok(data), now);
+            if !progress.is_none_or(|progress| self.note(progress, now)) {
+                return;
+            }
         }
     }
 
@@ -61,25 +74,23 @@ impl Invocation {
             || self.draft.effects.len() >= limits::TURN_EFFECTS_MAX
     }
 
-    fn matching_signal(&mut self) -> Option<(u32, BufferedSignal)> {
-        if self.value.signals.waiting.is_empty() || !self.is_live() {
+    /// The first step that waits for a signal which is there, and the place of that signal.
+    pub(super) fn matching_signal(&self) -> Option<(u32, usize)> {
+        let waiting = &self.value.signals.waiting;
+        if waiting.is_empty() || !self.is_live() {
             return None;
         }
         let mut seen = BTreeSet::new();
-        for (step, pending) in &self.pending {
+        self.pending.iter().find_map(|(step, pending)| {
             let What::Signal { name } = &pending.what else {
-                continue;
+                return None;
             };
             if !seen.insert(name.as_str()) {
-                continue;
+                return None;
             }
-            let waiting = &self.value.signals.waiting;
-            if let Some(index) = waiting.iter().position(|signal| signal.name == *name) {
-                let step = *step;
-                return Some((step, self.value.signals.waiting.remove(index)));
-            }
-        }
-        None
+            let index = waiting.iter().position(|signal| signal.name == *name)?;
+            Some((*step, index))
+        })
     }
 
     fn decide(&mut self, decision: Decision, now: Timestamp) {

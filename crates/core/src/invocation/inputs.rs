@@ -16,7 +16,7 @@ use super::{
 use crate::{
     machine::{Placement, root_of},
     mutant::{Mutant, is_broken},
-    program::LocalOutcome,
+    program::{LocalOutcome, Progress},
 };
 
 impl Invocation {
@@ -163,9 +163,12 @@ impl Invocation {
         self.value.suspected_crashes
     }
 
-    /// End it without its program.
-    pub fn fail(&mut self, failure: Failure, now: Timestamp) {
+    /// End it without its program. What follows rests on `roots`, commands in hand.
+    pub fn fail(&mut self, failure: Failure, roots: &[Root], now: Timestamp) {
         self.draft.dirty = true;
+        for root in roots {
+            self.add_root(*root);
+        }
         if self.draft.roots.is_empty() {
             self.draft.roots.clone_from(&self.value.turn.roots);
         }
@@ -260,20 +263,25 @@ impl Invocation {
         self.conclude(step, Err(error), now);
     }
 
-    /// A step has its final outcome: tell the program.
-    pub(super) fn conclude(
+    /// A step has its final outcome: the program goes on.
+    fn conclude(&mut self, step: u32, outcome: Result<Payload, Failure>, now: Timestamp) {
+        if let Some(progress) = self.tell(step, outcome, now) {
+            self.absorb(progress, now);
+        }
+    }
+
+    /// A step has its final outcome: tell the program, if it is in memory.
+    pub(super) fn tell(
         &mut self,
         step: u32,
         outcome: Result<Payload, Failure>,
         now: Timestamp,
-    ) {
+    ) -> Option<Progress> {
         self.pending.remove(&step);
         self.value.anchors.remove(&step);
         let at = self.at(self.t(now));
-        if let Some(program) = self.program.as_mut().map(super::Attached::get) {
-            let progress = program.deliver(step, outcome, at);
-            self.absorb(progress, now);
-        }
+        let program = self.program.as_mut().map(super::Attached::get)?;
+        Some(program.deliver(step, outcome, at))
     }
 
     /// Sleep until `due`: in memory if it is near, else by a schedule.
@@ -388,13 +396,18 @@ impl Invocation {
         self.value.deferred.push(deferred);
     }
 
-    /// Act on what was taken meanwhile. Local work hangs on the command that resumes it.
+    /// Act on what was taken meanwhile. Local work hangs on the command that resumes it, and so
+    /// does every timer that is near: whether it once had a schedule or an anchor cannot be seen
+    /// any more.
     fn unpark(&mut self, now: Timestamp) {
         self.value.parked = None;
         if let Some(anchor) = self.anchor() {
-            for (step, pending) in &self.pending {
-                let short = pending.wake.is_some_and(|wake| !wake.scheduled);
-                if pending.is_local() || short {
+            for (step, pending) in &mut self.pending {
+                let near = pending.wake.as_mut().filter(|wake| {
+                    !wake.scheduled || wake.due.since(now) <= limits::SHORT_TIMER_MAX
+                });
+                let is_near = near.map(|wake| wake.scheduled = false).is_some();
+                if pending.is_local() || is_near {
                     self.value.anchors.insert(*step, anchor);
                 }
             }

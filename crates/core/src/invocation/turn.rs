@@ -48,7 +48,7 @@ impl Invocation {
             effects: std::mem::take(&mut self.draft.effects),
             partial: !ended
                 && match self.program {
-                    Some(_) => self.has_undecided(),
+                    Some(_) => self.has_more(),
                     None => self.unfinished,
                 },
         };

@@ -9,7 +9,7 @@ use headwater_core::{
 };
 use headwater_store::{Bucket, Expect, StoreError, Ttl, Verdict};
 use headwater_wire::{
-    Code, Command, Failure, Status, limits,
+    Code, Command, Failure, Status, Timestamp, limits,
     names::{Address, TimerId},
     turn::Root,
 };
@@ -103,7 +103,8 @@ impl Actor {
                 "its state would pass the limit VALUE_BYTES_MAX of {} bytes: keep inputs, results and signals small, and what is large elsewhere",
                 limits::VALUE_BYTES_MAX
             );
-            invocation.fail(Failure::fatal(Code::TOO_LARGE, message), now);
+            let roots: Vec<Root> = self.queue.iter().map(|delivered| delivered.root).collect();
+            invocation.fail(Failure::fatal(Code::TOO_LARGE, message), &roots, now);
         }
     }
 
@@ -173,7 +174,7 @@ impl Actor {
 
     async fn after_commit(&mut self) {
         let now = self.shared.env.now();
-        self.outcomes.clear();
+        self.forget_taken_outcomes();
         self.shared.metrics.turns.inc();
         for delivered in &mut self.held {
             if delivered.room.take().is_some() {
@@ -191,8 +192,11 @@ impl Actor {
         let held = &self.held;
         let fired =
             |root: &&Root| matches!(root, Root::Timer(_)) && !held.iter().any(|d| d.root == **root);
-        self.fired
-            .extend(machine.last_turn().roots.iter().filter(fired));
+        for root in machine.last_turn().roots.iter().filter(fired) {
+            if !self.fired.contains(root) {
+                self.fired.push(*root);
+            }
+        }
         self.fired
             .retain(|root| machine.is_anchor(root) || machine.last_turn().roots.contains(root));
         self.settled = false;
@@ -200,6 +204,17 @@ impl Actor {
         self.tell_logs();
         self.settle().await;
         self.tell_end().await;
+    }
+
+    /// The turn that was stored has taken them, or they are no longer wanted.
+    fn forget_taken_outcomes(&mut self) {
+        let mut outcomes = std::mem::take(&mut self.outcomes);
+        if let Some(Loaded::Invocation(invocation)) = &self.loaded {
+            let run = invocation.value().run;
+            outcomes
+                .retain(|(of, outcome)| *of == run && invocation.wants_local(outcome, &|_| true));
+            self.outcomes = outcomes;
+        }
     }
 
     fn tell_logs(&mut self) {
@@ -315,14 +330,18 @@ impl Actor {
         if timers.is_empty() {
             return Ok(false);
         }
-        let store = &self.shared.store;
+        let Some(Loaded::Invocation(invocation)) = &self.loaded else {
+            return Ok(false);
+        };
+        // Not the actor's: a command may have come by another partition.
+        let (store, to) = (&self.shared.store, invocation.address());
         for timer in timers {
             // In this order: a schedule becomes a command.
-            if store.is_scheduled(&self.address, *timer).await? {
+            if store.is_scheduled(&to, *timer).await? {
                 return Ok(true);
             }
         }
-        let Address { queue, key, .. } = &self.address;
+        let Address { queue, key, .. } = &to;
         let mut from = 0;
         for _ in 0..COMMANDS_LOOKED_AT {
             let Some((seq, body)) = store.first_command(queue, key, from).await? else {
@@ -446,8 +465,13 @@ impl Actor {
     }
 
     /// Fire the timers that are due.
-    pub(super) fn fire_timers(&mut self) {
+    pub(super) async fn fire_timers(&mut self) {
         let now = self.shared.env.now();
+        if self.next_due().is_none_or(|due| due > now) {
+            return;
+        }
+        // What follows rests on the timer's schedule, which may be an effect of the last turn.
+        self.settle().await;
         let (held, fired) = (&self.held, &self.fired);
         if let Some(Loaded::Invocation(invocation)) = &mut self.loaded
             && !invocation.has_more()
@@ -458,5 +482,17 @@ impl Actor {
             };
             invocation.fire_due(now, &rights);
         }
+    }
+
+    /// When the next timer is due that may be fired here.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let Some(Loaded::Invocation(invocation)) = &self.loaded else {
+            return None;
+        };
+        let (held, fired) = (&self.held, &self.fired);
+        invocation.next_due(&TimerRights {
+            scheduled: self.shared.pulls(invocation.value().partition),
+            in_hand: &|root| Self::in_hand(held, fired, root),
+        })
     }
 }

@@ -212,7 +212,7 @@ impl Actor {
         let mut invocation = Box::new(Invocation::create(start, birth));
         let suspected = delivered.delivery.deliveries > SUSPECT_AFTER;
         match (failure, workflow) {
-            (Some(failure), _) => invocation.fail(failure, now),
+            (Some(failure), _) => invocation.fail(failure, &[], now),
             _ if queued => {}
             // Its handling may have killed engines: store that it is begun before it is.
             _ if suspected => {

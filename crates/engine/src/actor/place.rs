@@ -65,6 +65,8 @@ impl Actor {
                     if self.is_first(&delivered, from_seq).await {
                         self.take(delivered, &mut later).await?;
                     } else if self.refresh().await {
+                        // What waits must not keep out what it waits for.
+                        delivered.room = None;
                         later.push_back(delivered);
                     } else {
                         return Err(self.lost(delivered, &mut later));

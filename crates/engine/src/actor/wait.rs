@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use futures::future::poll_fn;
-use headwater_core::invocation::TimerRights;
 use headwater_store::Verdict;
 
 use super::{Actor, Loaded};
@@ -149,15 +148,7 @@ impl Actor {
 
     /// Time until the next timer that may be fired here.
     fn timer_in(&self) -> Option<Duration> {
-        let Some(Loaded::Invocation(invocation)) = &self.loaded else {
-            return None;
-        };
-        let (held, fired) = (&self.held, &self.fired);
-        let due = invocation.next_due(&TimerRights {
-            scheduled: self.shared.pulls(invocation.value().partition),
-            in_hand: &|root| Self::in_hand(held, fired, root),
-        })?;
-        Some(due.since(self.shared.env.now()))
+        Some(self.next_due()?.since(self.shared.env.now()))
     }
 
     /// Say that what is in hand is still being worked on.

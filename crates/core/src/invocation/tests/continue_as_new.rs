@@ -305,7 +305,7 @@ fn signals_go_on_to_the_next_run_and_each_is_taken_once() {
             });
     }
     let turns = driver.turns.len();
-    driver.signal("s6", "n", "6");
+    driver.store();
     assert_eq!(
         driver.turns.len(),
         turns + 2,
