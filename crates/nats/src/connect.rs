@@ -11,6 +11,8 @@ use crate::{
     errors::{ApiError, ConnectError, code},
     link::{ADMIN_TIMEOUT, Ignored, Link, State},
     options::{Auth, Initial, Options},
+    requests::Requests,
+    streams::Buckets,
 };
 
 /// Pause between two attempts to reach the first server.
@@ -48,7 +50,12 @@ pub(crate) async fn connect(options: &Options, env: Arc<dyn Env>) -> Result<Link
         }
     };
     check_version(&client)?;
+    let inbox = client.new_inbox();
+    let answers = client.subscribe(format!("{inbox}.*")).await;
+    let answers = answers.map_err(|error| StoreError::Refused(error.to_string()))?;
     let link = Link {
+        requests: Requests::new(&inbox, answers, &env),
+        buckets: Buckets::new(&options.namespace),
         client,
         env,
         namespace: options.namespace.clone(),

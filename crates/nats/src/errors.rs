@@ -1,6 +1,6 @@
 //! What can go wrong, and what each error of the server means to a caller.
 
-use async_nats::client::{RequestError, RequestErrorKind};
+use async_nats::client::{PublishError, PublishErrorKind};
 use headwater_store::StoreError;
 use serde::Deserialize;
 
@@ -190,17 +190,19 @@ impl From<ApiError> for StoreError {
     }
 }
 
-/// What a request means that brought no answer.
-pub(crate) fn of_request(subject: &str, error: &RequestError) -> StoreError {
+/// What it means that a message could not be sent.
+pub(crate) fn of_publish(subject: &str, error: &PublishError) -> StoreError {
     match error.kind() {
-        RequestErrorKind::NoResponders => StoreError::Unavailable(format!(
-            "nobody serves {subject}: the stream has no leader at this moment, or was never made"
-        )),
-        RequestErrorKind::InvalidSubject | RequestErrorKind::MaxPayloadExceeded => {
+        PublishErrorKind::InvalidSubject | PublishErrorKind::MaxPayloadExceeded => {
             StoreError::Refused(error.to_string())
         }
-        RequestErrorKind::TimedOut | RequestErrorKind::Other => {
-            StoreError::Unknown(format!("{subject}: {error}"))
-        }
+        PublishErrorKind::Send => StoreError::Unknown(format!("{subject}: {error}")),
     }
+}
+
+/// What the server's answer means that nobody listens.
+pub(crate) fn nobody_serves(subject: &str) -> StoreError {
+    StoreError::Unavailable(format!(
+        "nobody serves {subject}: the stream has no leader at this moment, or was never made"
+    ))
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
 
-use async_nats::{HeaderMap, header};
+use async_nats::{HeaderMap, HeaderValue, header};
 use bytes::Bytes;
 use headwater_store::{Bucket, Expect, Read, Record, Revision, StoreError, Ttl};
 use headwater_wire::{Key, names::page_key};
@@ -17,11 +17,6 @@ use crate::{
 pub(crate) const KV_OPERATION: &str = "KV-Operation";
 
 impl Link {
-    /// Names of a bucket.
-    pub(crate) fn bucket(&self, bucket: Bucket) -> BucketNames {
-        BucketNames::new(&self.namespace, bucket)
-    }
-
     /// Read a value. A marker that a KV client left behind is no value.
     pub(crate) async fn get(
         &self,
@@ -30,12 +25,12 @@ impl Link {
         read: Read,
     ) -> Result<Option<Record>, StoreError> {
         check_key(key)?;
-        let names = self.bucket(bucket);
+        let names = self.buckets.of(bucket);
         let subject = names.subject(key);
         match read {
             Read::Any => {
                 let message = self.direct_get(&names.stream, &subject).await?;
-                Ok(message.and_then(|message| of_direct(&names, message)))
+                Ok(message.and_then(|message| of_direct(names, message)))
             }
             Read::Leader => {
                 let query = MessageQuery {
@@ -43,7 +38,7 @@ impl Link {
                     ..MessageQuery::default()
                 };
                 let stored = self.leader_get(&names.stream, &query).await?;
-                Ok(stored.and_then(|stored| of_stored(&names, stored)))
+                Ok(stored.and_then(|stored| of_stored(names, stored)))
             }
         }
     }
@@ -58,31 +53,23 @@ impl Link {
         ttl: Ttl,
     ) -> Result<Revision, StoreError> {
         check_key(key)?;
-        let mut headers = HeaderMap::new();
-        if let Expect::Revision(revision) = expect {
-            headers.insert(
-                header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
-                revision.to_string(),
-            );
-        }
-        if let Ttl::After(ttl) = ttl {
-            headers.insert(header::NATS_MESSAGE_TTL, whole_seconds(ttl)?.to_string());
-        }
-        let subject = self.bucket(bucket).subject(key);
-        let put = self.publish(subject.clone(), some(headers.clone()), value.clone());
-        match put.await {
-            Err(StoreError::Conflict) if expect == Expect::Revision(0) => {}
-            answer => return answer,
-        }
+        let subject = self.buckets.of(bucket).subject(key);
+        let again = match expect {
+            Expect::Revision(0) => Some((subject.clone(), value.clone())),
+            _ => None,
+        };
+        let answer = self
+            .publish(subject, put_headers(expect, ttl)?, value)
+            .await;
+        let (Err(StoreError::Conflict), Some((subject, value))) = (&answer, again) else {
+            return answer;
+        };
         // Somebody may have deleted the key by hand, which leaves a marker: that is no value.
         let Some(marker) = self.marker(bucket, &subject).await? else {
             return Err(StoreError::Conflict);
         };
-        headers.insert(
-            header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
-            marker.to_string(),
-        );
-        self.publish(subject, some(headers), value).await
+        let headers = put_headers(Expect::Revision(marker), ttl)?;
+        self.publish(subject, headers, value).await
     }
 
     /// The sequence of the delete marker that a KV client has left on a key.
@@ -91,7 +78,9 @@ impl Link {
             last_of: Some(subject),
             ..MessageQuery::default()
         };
-        let stored = self.leader_get(&self.bucket(bucket).stream, &query).await?;
+        let stored = self
+            .leader_get(&self.buckets.of(bucket).stream, &query)
+            .await?;
         Ok(stored
             .filter(|stored| stored.header(KV_OPERATION).is_some())
             .map(|stored| stored.seq))
@@ -101,7 +90,7 @@ impl Link {
     /// no value would fail on it; so the subject is purged, and watchers are told by a hint.
     pub(crate) async fn delete(&self, bucket: Bucket, key: &str) -> Result<(), StoreError> {
         check_key(key)?;
-        let names = self.bucket(bucket);
+        let names = self.buckets.of(bucket);
         self.purge(&names.stream, &names.subject(key)).await?;
         let gone = format!("{}{key}", names.gone_prefix);
         self.hint(&gone, Bytes::new()).await;
@@ -115,7 +104,7 @@ impl Link {
         key: &Key,
         pages: RangeInclusive<u32>,
     ) -> Result<Vec<Bytes>, StoreError> {
-        let names = self.bucket(Bucket::Journal);
+        let names = self.buckets.of(Bucket::Journal);
         let subject = |page| names.subject(&page_key(key, page));
         let mut found: BTreeMap<u32, Bytes> = BTreeMap::new();
         let (last, numbers): (u32, Vec<u32>) = (*pages.end(), pages.collect());
@@ -199,6 +188,24 @@ pub(crate) fn parse_ttl(text: &str) -> Option<Duration> {
         _ => return None,
     };
     Some(Duration::from_secs(count.checked_mul(seconds)?))
+}
+
+/// What a write expects, and how long the value lives; none where there is nothing to say.
+fn put_headers(expect: Expect, ttl: Ttl) -> Result<Option<HeaderMap>, StoreError> {
+    let mut headers = HeaderMap::new();
+    if let Expect::Revision(revision) = expect {
+        headers.insert(
+            header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE,
+            HeaderValue::from(revision),
+        );
+    }
+    if let Ttl::After(ttl) = ttl {
+        headers.insert(
+            header::NATS_MESSAGE_TTL,
+            HeaderValue::from(whole_seconds(ttl)?),
+        );
+    }
+    Ok(some(headers))
 }
 
 fn of_direct(names: &BucketNames, message: DirectMessage) -> Option<Record> {

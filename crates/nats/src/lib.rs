@@ -30,6 +30,7 @@ mod monitor;
 mod options;
 mod publish;
 mod queue;
+mod requests;
 mod setup;
 mod store;
 mod streams;

@@ -3,14 +3,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use async_nats::{Client, HeaderMap, Message, Request, StatusCode, Subject, Subscriber};
+use async_nats::{Client, HeaderMap, Message, StatusCode, Subject, Subscriber};
 use bytes::Bytes;
 use headwater_store::{Env, StoreError};
 use headwater_wire::{Namespace, Timestamp};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 
-use crate::errors::{ApiError, of_request};
+use crate::{
+    errors::{ApiError, nobody_serves, of_publish},
+    requests::Requests,
+    streams::Buckets,
+};
 
 /// Time for requests that make or change something on the server: in a cluster they wait for
 /// an election.
@@ -26,6 +30,8 @@ pub(crate) struct State {
 /// The connection, shared by all that the store does.
 pub(crate) struct Link {
     pub(crate) client: Client,
+    pub(crate) requests: Requests,
+    pub(crate) buckets: Buckets,
     pub(crate) env: Arc<dyn Env>,
     pub(crate) namespace: Namespace,
     pub(crate) api: String,
@@ -79,17 +85,33 @@ impl Link {
     ) -> Result<Message, StoreError> {
         self.connected(timeout).await?;
         let subject = Subject::from(subject);
-        let mut request = Request::new().payload(payload).timeout(None);
-        if let Some(headers) = headers {
-            request = request.headers(headers);
-        }
-        tokio::select! { biased;
-            answer = self.client.send_request(subject.clone(), request) => {
-                answer.map_err(|error| of_request(&subject, &error))
+        let overdue = || StoreError::Unknown(format!("{subject}: no answer within {timeout:?}"));
+        let (reply, mut answer) = self.requests.begin(self.env.elapsed() + timeout);
+        let send = async {
+            let subject = subject.clone();
+            match headers {
+                Some(headers) => {
+                    let client = &self.client;
+                    client
+                        .publish_with_reply_and_headers(subject, reply, headers, payload)
+                        .await
+                }
+                None => {
+                    self.client
+                        .publish_with_reply(subject, reply, payload)
+                        .await
+                }
             }
-            () = self.env.sleep(timeout) => Err(StoreError::Unknown(format!(
-                "{subject}: no answer within {timeout:?}"
-            ))),
+        };
+        tokio::select! { biased;
+            sent = send => sent.map_err(|error| of_publish(&subject, &error))?,
+            // Without a connection the queue to the socket fills up and stays so.
+            _ = &mut answer => return Err(overdue()),
+        }
+        let answer = answer.await.map_err(|_| overdue())?;
+        match answer.status {
+            Some(StatusCode::NO_RESPONDERS) => Err(nobody_serves(&subject)),
+            _ => Ok(answer),
         }
     }
 

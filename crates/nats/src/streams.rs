@@ -29,7 +29,38 @@ pub(crate) fn bucket_name(namespace: &Namespace, bucket: Bucket) -> String {
     }
 }
 
+/// All buckets.
+pub(crate) struct Buckets {
+    state: BucketNames,
+    journal: BucketNames,
+    members: BucketNames,
+    config: BucketNames,
+}
+
+impl Buckets {
+    pub(crate) fn new(namespace: &Namespace) -> Self {
+        let names = |bucket| BucketNames::new(namespace, bucket);
+        Self {
+            state: names(Bucket::State),
+            journal: names(Bucket::Journal),
+            members: names(Bucket::Members),
+            config: names(Bucket::Config),
+        }
+    }
+
+    /// Names of one.
+    pub(crate) fn of(&self, bucket: Bucket) -> &BucketNames {
+        match bucket {
+            Bucket::State => &self.state,
+            Bucket::Journal => &self.journal,
+            Bucket::Members => &self.members,
+            Bucket::Config => &self.config,
+        }
+    }
+}
+
 /// A bucket as the server knows it: a stream and the subjects of its keys.
+#[derive(Clone)]
 pub(crate) struct BucketNames {
     pub(crate) stream: String,
     /// What the subject of a key begins with.
@@ -54,7 +85,7 @@ impl BucketNames {
 
     /// The subject of a key.
     pub(crate) fn subject(&self, key: &str) -> String {
-        format!("{}{key}", self.prefix)
+        [self.prefix.as_str(), key].concat()
     }
 
     /// The key of a subject.

@@ -144,7 +144,7 @@ impl Watcher {
         key: Option<&str>,
         mode: Mode,
     ) -> Result<Self, StoreError> {
-        let names = link.bucket(bucket);
+        let names = link.buckets.of(bucket).clone();
         let filter = names.subject(key.unwrap_or(">"));
         let hints = match mode {
             Mode::Scan => None,

@@ -1,6 +1,6 @@
 //! Waiting: for a command, a local step, a timer, or for nothing any more.
 
-use std::time::Duration;
+use std::{task::Poll, time::Duration};
 
 use futures::future::poll_fn;
 use headwater_store::Verdict;
@@ -18,6 +18,9 @@ enum Event {
 impl Actor {
     /// Wait until there is something to do. False: there is nothing, and the actor is gone.
     pub(super) async fn wait(&mut self) -> bool {
+        if self.take_what_is_there().await {
+            return true;
+        }
         let waiting_since = self.shared.env.elapsed();
         loop {
             let now = self.shared.env.elapsed();
@@ -73,6 +76,26 @@ impl Actor {
         }
     }
 
+    /// A local step that ends at once needs no timers set, which is what waiting costs.
+    async fn take_what_is_there(&mut self) -> bool {
+        if !self.inbox.is_empty()
+            || self.shared.is_stopping()
+            || self.shared.env.elapsed() >= self.progress_at
+        {
+            return false;
+        }
+        let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
+            return false;
+        };
+        let Poll::Ready(outcome) = poll_fn(|cx| Poll::Ready(invocation.poll_local(cx))).await
+        else {
+            return false;
+        };
+        self.shared.metrics.local_steps.inc();
+        self.take_local(outcome);
+        true
+    }
+
     async fn next_event(&mut self, pause: Option<Duration>, stopping: bool) -> Event {
         let Self {
             shared,
@@ -83,7 +106,7 @@ impl Actor {
         let mut stop = shared.stopping.clone();
         let local = poll_fn(|cx| match loaded {
             Some(Loaded::Invocation(invocation)) => invocation.poll_local(cx),
-            _ => std::task::Poll::Pending,
+            _ => Poll::Pending,
         });
         let time = async {
             match pause {
