@@ -53,13 +53,24 @@ const EXIT_INTERRUPTED: u8 = 130;
 
 // The runtime drives this function on the process's first thread, which lives as long as the
 // process: children are started from it, and die with the thread that started them.
-#[tokio::main]
-async fn main() -> ExitCode {
+/// As in the processor.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
     let cli = Cli::parse();
-    let ended = match cli.role {
-        Some(role) => role::run(role).await,
-        None => bench(&cli.options).await,
-    };
+    // Processors as they are shipped; the load as wide as it goes.
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = cli.role.is_none().then(cores);
+    let runtime = headwater::runtime(threads).map_err(BenchError::io("the runtime"));
+    let ended = runtime.and_then(|runtime| {
+        runtime.block_on(async {
+            match cli.role {
+                Some(role) => role::run(role).await,
+                None => bench(&cli.options).await,
+            }
+        })
+    });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(BenchError::Interrupted) => {

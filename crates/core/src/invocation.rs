@@ -30,7 +30,7 @@ use headwater_wire::{
     limits,
     names::TimerId,
     turn::{EffectTag, LastTurn, Root},
-    value::{JournalPart, Signals, Value as StoredValue, ValueError},
+    value::{Encoder, JournalPart, Signals, Value as StoredValue, ValueError},
 };
 
 use self::pending::Pending;
@@ -45,6 +45,7 @@ pub use replay::Mismatch;
 pub struct Invocation {
     value: Value,
     journal: JournalPart,
+    encoder: Encoder,
     revision: u64,
     /// What has neither ended nor been dropped, by step.
     pending: BTreeMap<u32, Pending>,
@@ -202,6 +203,7 @@ impl Invocation {
         Self {
             value,
             journal: JournalPart::default(),
+            encoder: Encoder::default(),
             revision: 0,
             pending: BTreeMap::new(),
             program: None,

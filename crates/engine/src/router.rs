@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -84,7 +85,11 @@ impl Shared {
 
     /// An id for a turn: unique, since an engine's id is.
     pub(crate) fn turn_id(&self) -> String {
-        format!("{}-{}", self.id, self.turns.fetch_add(1, Ordering::Relaxed))
+        let number = self.turns.fetch_add(1, Ordering::Relaxed);
+        let mut id = String::with_capacity(self.id.len() + 12);
+        // Writing to a string cannot fail.
+        let _ = write!(id, "{}-{number}", self.id);
+        id
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

@@ -32,6 +32,7 @@
 mod admin;
 pub mod config;
 mod processor;
+mod runtime;
 
 pub use config::{Config, ConfigError};
 pub use headwater_client as client;
@@ -43,6 +44,7 @@ pub use headwater_store as store;
 pub use headwater_wire as wire;
 pub use headwater_worker::{ActivityContext, WorkerConfig};
 pub use processor::{Processor, ProcessorError, RunningProcessor};
+pub use runtime::runtime;
 
 /// What most programs need.
 pub mod prelude {

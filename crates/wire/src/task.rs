@@ -2,6 +2,8 @@
 //! read by workers, gone once the worker has published the outcome. Protobuf
 //! (`headwater.v1.Task`). Replies are hints to waiting clients (`headwater.v1.Reply`).
 
+use std::fmt::Write as _;
+
 use bytes::Bytes;
 use prost::Message;
 
@@ -93,7 +95,12 @@ impl Task {
 /// What a step hands to the outside world to have its effect once: `<invocation>/<run>/<step>`.
 #[must_use]
 pub fn idempotency_key(invocation: &InvocationId, run: Run, step: u32) -> String {
-    format!("{invocation}/{run}/{step}")
+    let id = invocation.as_str();
+    let mut key = String::with_capacity(id.len() + 32);
+    key.push_str(id);
+    // Writing to a string cannot fail.
+    let _ = write!(key, "/{}.{}/{step}", run.start, run.continued);
+    key
 }
 
 /// What a waiting client is told. A hint: the value is the truth.

@@ -2,10 +2,14 @@
 //! compare-and-swap at every turn. Written by engines, read by all. It lives until the
 //! invocation has ended and its retention is over.
 
+mod encoder;
+
 use std::{collections::BTreeMap, fmt, ops::RangeInclusive};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+
+pub use encoder::Encoder;
 
 use crate::{
     Failure, InvocationId, Partition, Payload, Run, Timestamp,
@@ -346,6 +350,31 @@ impl JournalPart {
     pub fn run_pages(&self) -> RangeInclusive<u32> {
         self.first_page..=self.pages
     }
+
+    /// The last field of a value, and its end. The lines are copied as they are.
+    fn append_to(&self, bytes: &mut Vec<u8>) -> Result<(), ValueError> {
+        let Self {
+            steps,
+            entries,
+            pages,
+            first_page,
+            tail,
+        } = self;
+        let mut number = |name: &str, number: u64| {
+            bytes.extend_from_slice(name.as_bytes());
+            serde_json::to_writer(&mut *bytes, &number)
+        };
+        number(",\"journal\":{\"steps\":", u64::from(*steps))?;
+        number(",\"entries\":", *entries)?;
+        number(",\"pages\":", u64::from(*pages))?;
+        if *first_page != 1 {
+            number(",\"first_page\":", u64::from(*first_page))?;
+        }
+        bytes.extend_from_slice(b",\"tail\":[\n");
+        bytes.extend_from_slice(tail.text().as_bytes());
+        bytes.extend_from_slice(b"\n]}}");
+        Ok(())
+    }
 }
 
 /// A value that cannot be read.
@@ -406,25 +435,7 @@ impl Value {
         let mut bytes = Vec::with_capacity(640 + journal.tail.bytes());
         serde_json::to_writer(&mut bytes, self)?;
         bytes.pop(); // the closing brace: the journal goes before it
-        let JournalPart {
-            steps,
-            entries,
-            pages,
-            first_page,
-            tail,
-        } = journal;
-        let first_page = match first_page {
-            1 => String::new(),
-            first_page => format!(",\"first_page\":{first_page}"),
-        };
-        bytes.extend_from_slice(
-            format!(
-                ",\"journal\":{{\"steps\":{steps},\"entries\":{entries},\"pages\":{pages}{first_page},\"tail\":[\n"
-            )
-            .as_bytes(),
-        );
-        bytes.extend_from_slice(tail.text().as_bytes());
-        bytes.extend_from_slice(b"\n]}}");
+        journal.append_to(&mut bytes)?;
         Ok(bytes)
     }
 

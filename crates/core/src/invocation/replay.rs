@@ -34,6 +34,7 @@ impl Invocation {
         let mut invocation = Self {
             value,
             journal,
+            encoder: headwater_wire::value::Encoder::default(),
             revision,
             pending: BTreeMap::new(),
             program: None,

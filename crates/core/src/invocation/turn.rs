@@ -60,8 +60,8 @@ impl Invocation {
         self.draft.dirty = false;
         self.draft.continued_from = None;
         let value = self
-            .value
-            .encode(&self.journal)
+            .encoder
+            .encode(&self.value, &self.journal)
             .map_err(|error| error.to_string())?;
         Ok(Turn {
             expected: self.revision,

@@ -89,11 +89,14 @@ impl Drop for Step {
     }
 }
 
-fn decode<T: DeserializeOwned>(what: &str, outcome: Result<Payload, Failure>) -> Result<T> {
+fn decode<T: DeserializeOwned>(
+    what: impl FnOnce() -> String,
+    outcome: Result<Payload, Failure>,
+) -> Result<T> {
     let payload = outcome.map_err(Error::from_failure)?;
     payload
         .decode()
-        .map_err(|error| Error::from_failure(payload_error(what, error)))
+        .map_err(|error| Error::from_failure(payload_error(&what(), error)))
 }
 
 /// A call of an activity; await it. Made by [`Context::activity`](super::Context::activity).
@@ -180,7 +183,7 @@ impl<T: DeserializeOwned> Future for StepFuture<T> {
                 None => return Poll::Pending,
             },
         };
-        Poll::Ready(decode(&format!("result of {}", self.what), outcome))
+        Poll::Ready(decode(|| format!("result of {}", self.what), outcome))
     }
 }
 
@@ -274,7 +277,7 @@ impl<T: DeserializeOwned> Future for SignalFuture<T> {
         };
         if let Poll::Ready(outcome) = step.poll(cx) {
             this.sleep = None;
-            return Poll::Ready(decode(&format!("signal {:?}", this.name), outcome));
+            return Poll::Ready(decode(|| format!("signal {:?}", this.name), outcome));
         }
         let Some(sleep) = &mut this.sleep else {
             return Poll::Pending;
@@ -350,10 +353,14 @@ where
             retry,
             work,
         } = self;
-        let what = format!("step {name:?}");
+        let decided = name.clone();
         RunFuture {
-            step: Step::new(&shared, move |step, _| Decision::Run { step, name, retry }),
-            what,
+            step: Step::new(&shared, move |step, _| Decision::Run {
+                step,
+                name: decided,
+                retry,
+            }),
+            name,
             work,
             running: None,
             output: PhantomData,
@@ -366,7 +373,7 @@ where
 #[must_use = "futures do nothing until they are awaited"]
 pub struct RunFuture<F, Fut, T> {
     step: Step,
-    what: String,
+    name: String,
     work: F,
     running: Option<(u32, Pin<Box<Fut>>)>,
     output: PhantomData<fn() -> T>,
@@ -387,7 +394,7 @@ where
         let this = &mut *self;
         if let Poll::Ready(outcome) = this.step.poll(cx) {
             this.running = None;
-            return Poll::Ready(decode(&format!("result of {}", this.what), outcome));
+            return Poll::Ready(decode(|| result_of_step(&this.name), outcome));
         }
         if this.step.shared.state().driving {
             this.poll_work(cx);
@@ -423,7 +430,7 @@ where
         let result = match guard(|| work.as_mut().poll(cx)) {
             Ok(Poll::Pending) => return,
             Ok(Poll::Ready(Ok(value))) => Payload::encode(&value)
-                .map_err(|error| payload_error(&format!("result of {}", self.what), error)),
+                .map_err(|error| payload_error(&result_of_step(&self.name), error)),
             Ok(Poll::Ready(Err(error))) => Err(error.into().into_failure()),
             Err(failure) => Err(failure),
         };
@@ -454,6 +461,10 @@ where
             result,
         });
     }
+}
+
+fn result_of_step(name: &str) -> String {
+    format!("result of step {name:?}")
 }
 
 /// Run user code; a panic becomes a failure.

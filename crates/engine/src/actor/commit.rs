@@ -94,7 +94,6 @@ impl Actor {
 
     /// An invocation whose value cannot be stored fails, with that reason.
     pub(super) fn fail_if_too_large(&mut self) {
-        let now = self.shared.env.now();
         let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
             return;
         };
@@ -104,6 +103,7 @@ impl Actor {
                 limits::VALUE_BYTES_MAX
             );
             let roots: Vec<Root> = self.queue.iter().map(|delivered| delivered.root).collect();
+            let now = self.shared.env.now();
             invocation.fail(Failure::fatal(Code::TOO_LARGE, message), &roots, now);
         }
     }
@@ -173,12 +173,11 @@ impl Actor {
     }
 
     async fn after_commit(&mut self) {
-        let now = self.shared.env.now();
         self.forget_taken_outcomes();
         self.shared.metrics.turns.inc();
         for delivered in &mut self.held {
             if delivered.room.take().is_some() {
-                let waited = now.since(delivered.delivery.stored_at);
+                let waited = self.shared.env.now().since(delivered.delivery.stored_at);
                 self.shared
                     .metrics
                     .turn_seconds
@@ -454,10 +453,11 @@ impl Actor {
     /// Whether the program goes on with what the last turn could not hold, or something else
     /// has to be stored.
     pub(super) fn go_on(&mut self) -> bool {
-        let now = self.shared.env.now();
         match &mut self.loaded {
             Some(Loaded::Invocation(invocation)) => {
-                invocation.go_on(now);
+                if invocation.has_more() {
+                    invocation.go_on(self.shared.env.now());
+                }
                 invocation.has_turn()
             }
             _ => false,
@@ -466,8 +466,11 @@ impl Actor {
 
     /// Fire the timers that are due.
     pub(super) async fn fire_timers(&mut self) {
+        let Some(due) = self.next_due() else {
+            return;
+        };
         let now = self.shared.env.now();
-        if self.next_due().is_none_or(|due| due > now) {
+        if due > now {
             return;
         }
         // What follows rests on the timer's schedule, which may be an effect of the last turn.
