@@ -34,7 +34,7 @@ pub(crate) struct Cli {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
-    /// A look of about two minutes: one short run of what the targets need, on one server
+    /// A look of about two minutes: one short run of each, on one server
     #[arg(long)]
     pub(crate) quick: bool,
     /// One JSON object a line instead of tables
@@ -58,6 +58,9 @@ pub(crate) struct Options {
     /// Measure on a server that writes everything to the disk at once, at full length
     #[arg(long)]
     sync_always: bool,
+    /// Measure each workload at further concurrencies, which no target needs
+    #[arg(long)]
+    wide: bool,
     /// Only these, as in `hello`, `chain10@256`, `memory`; may be repeated or separated by commas
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
@@ -97,13 +100,13 @@ impl Options {
         if is_default {
             settings.push(Setting::One);
         }
-        let (plan, breadth) = match self.quick {
-            true => (Plan::QUICK, Breadth::Targets),
-            false => (Plan::FULL, Breadth::All),
+        let plan = match self.quick {
+            true => Plan::QUICK,
+            false => Plan::FULL,
         };
-        let breadth = match self.only.is_empty() {
-            true => breadth,
-            false => Breadth::All,
+        let breadth = match self.wide || !self.only.is_empty() {
+            true => Breadth::All,
+            false => Breadth::Targets,
         };
         let mut courses: Vec<(Setting, Plan, Breadth)> = settings
             .into_iter()

@@ -37,6 +37,8 @@ pub(crate) struct Plan {
     pub(crate) idle: Duration,
     /// Workflows that sleep while memory is measured.
     pub(crate) sleepers: u32,
+    /// Measured runs of the invocation of ten thousand steps.
+    pub(crate) long_runs: u32,
 }
 
 impl Plan {
@@ -49,6 +51,7 @@ impl Plan {
         stall: Duration::from_secs(30),
         idle: Duration::from_secs(20),
         sleepers: 100_000,
+        long_runs: 5,
     };
 
     /// A look.
@@ -57,6 +60,7 @@ impl Plan {
         warm_up: Duration::from_millis(500),
         window: Duration::from_millis(2_000),
         idle: Duration::from_secs(5),
+        long_runs: 1,
         ..Self::FULL
     };
 
@@ -68,6 +72,7 @@ impl Plan {
         window: Duration::from_millis(1_000),
         idle: Duration::from_secs(5),
         sleepers: 20_000,
+        long_runs: 1,
         ..Self::FULL
     };
 }

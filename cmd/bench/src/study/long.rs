@@ -51,7 +51,7 @@ struct Written {
 pub(super) async fn measure(bench: &Bench<'_>) -> Result<Long, BenchError> {
     let written = written(bench).await?;
     let (mut early, mut late) = (Vec::new(), Vec::new());
-    for _ in 0..bench.plan.runs {
+    for _ in 0..bench.plan.long_runs {
         let (_, times) = bench.complete::<Vec<u64>>(WORKLOAD).await?;
         early.extend(step_us(&times, EARLY));
         late.extend(step_us(&times, LATE));
