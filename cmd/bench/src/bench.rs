@@ -1,5 +1,5 @@
-//! The order of things, for each part: servers, raw limits, engine and worker, each workload,
-//! each study, verdicts.
+//! The order of things, for each part: servers, engine and worker, each raw limit with the
+//! workloads that are held against it, each study, verdicts.
 
 use std::thread::available_parallelism;
 
@@ -42,16 +42,18 @@ async fn measure(
     installation: &mut Installation,
     part: &mut Part,
 ) -> Result<(), BenchError> {
-    let pids = installation.pids();
-    limits::measure(installation.server()?, course, pids, part).await?;
     installation.start_roles().await?;
     let bench = bench(course, installation).await?;
-    let cells = &course.cells;
-    if cells.iter().any(|cell| cell.workload == REMOTE10) {
+    if course.cells.iter().any(|cell| cell.workload == REMOTE10) {
         part.remote1_messages = Some(bench.count(REMOTE1).await?);
     }
-    for cell in cells {
-        part.workload(bench.measure(*cell).await?);
+    for (limit, cells) in course.order() {
+        if let Some(limit) = limit {
+            part.limit(limits::measure(limit, bench.server, &bench.plan, bench.pids).await?);
+        }
+        for cell in cells {
+            part.workload(bench.measure(cell).await?);
+        }
     }
     drop(bench);
     for study in &course.studies {

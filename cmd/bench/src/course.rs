@@ -114,6 +114,21 @@ impl Course {
         })
     }
 
+    /// Each limit with the cells that are measured right after it; those without one last.
+    pub(crate) fn order(&self) -> Vec<(Option<Limit>, Vec<Cell>)> {
+        let mut rest = self.cells.clone();
+        let mut order = Vec::new();
+        for limit in &self.limits {
+            let (own, others) = rest
+                .into_iter()
+                .partition(|cell: &Cell| cell.limit() == limit.name());
+            order.push((Some(*limit), own));
+            rest = others;
+        }
+        order.push((None, rest));
+        order
+    }
+
     pub(crate) fn without_limits(mut self) -> Self {
         self.limits.clear();
         self
@@ -168,6 +183,28 @@ mod tests {
         assert_eq!(writes.cells[0].to_string(), "chain10@256");
         assert_eq!(writes.limits.len(), 1);
         assert!(writes.without_limits().limits.is_empty());
+    }
+
+    #[test]
+    fn a_cell_follows_its_limit() {
+        let order = |course: Course| -> Vec<String> {
+            let each = |(limit, cells): (Option<Limit>, Vec<Cell>)| {
+                let cells = cells.iter().map(Cell::to_string);
+                limit
+                    .map(|limit| limit.name().to_owned())
+                    .into_iter()
+                    .chain(cells)
+                    .collect::<Vec<_>>()
+            };
+            course.order().into_iter().flat_map(each).collect()
+        };
+        let targets = course(Breadth::Targets, &[]).unwrap();
+        assert_eq!(
+            order(targets.clone()).join(" "),
+            "L1 hello@256 chain10@256 L3 hello@1 chain10@1 L2@1 remote10@1 L2@256 remote10@256 L2@1000 fan100@16 fan10000@1"
+        );
+        let cells: Vec<String> = targets.cells.iter().map(Cell::to_string).collect();
+        assert_eq!(order(targets.without_limits()), cells);
     }
 
     #[test]

@@ -74,6 +74,20 @@ pub(crate) struct Cell {
     pub(crate) concurrency: usize,
 }
 
+impl Cell {
+    /// Name of the limit that it is held against, or that is nearest to it. The two are measured
+    /// one after the other, so that what else the machine does bears on both.
+    pub(crate) fn limit(&self) -> &'static str {
+        match (self.workload.workflow, self.concurrency) {
+            (LOCAL, 1) => "L3",
+            (LOCAL, _) => "L1",
+            (REMOTE, 1) => "L2@1",
+            (REMOTE, _) => "L2@256",
+            _ => "L2@1000",
+        }
+    }
+}
+
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.workload.name, self.concurrency)

@@ -7,9 +7,9 @@ mod ping_pong;
 use async_nats::jetstream::Context;
 
 use crate::{
-    course::{Breadth, Course, Plan},
+    course::{Breadth, Plan},
     error::BenchError,
-    report::{LimitRow, Part},
+    report::LimitRow,
     server::Server,
     stats::median,
     usage::{Each, Pids},
@@ -53,30 +53,30 @@ impl Limit {
             Breadth::Writes => LIMITS[..1].to_vec(),
         }
     }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Updates { name, .. } | PingPong { name, .. } => name,
+        }
+    }
 }
 
-/// Measure the limits of a course, and report each.
+/// Measure a limit.
 pub(crate) async fn measure(
+    limit: Limit,
     server: &Server,
-    course: &Course,
+    plan: &Plan,
     pids: Pids,
-    report: &mut Part,
-) -> Result<(), BenchError> {
-    let (js, plan) = (
-        async_nats::jetstream::new(server.connect().await?),
-        &course.plan,
-    );
-    for limit in &course.limits {
-        let mut windows = Vec::new();
-        for _ in 0..plan.runs {
-            windows.push(run(*limit, &js, server.replicas, plan, pids).await?);
-        }
-        report.limit(match *limit {
-            Updates { keys, name } => row(name, cas::WHAT, keys, &windows),
-            PingPong { chains, name } => row(name, ping_pong::WHAT, chains, &windows),
-        });
+) -> Result<LimitRow, BenchError> {
+    let js = async_nats::jetstream::new(server.connect().await?);
+    let mut windows = Vec::new();
+    for _ in 0..plan.runs {
+        windows.push(run(limit, &js, server.replicas, plan, pids).await?);
     }
-    Ok(())
+    Ok(match limit {
+        Updates { keys, name } => row(name, cas::WHAT, keys, &windows),
+        PingPong { chains, name } => row(name, ping_pong::WHAT, chains, &windows),
+    })
 }
 
 async fn run(
