@@ -43,7 +43,7 @@ pub(crate) struct Options {
     /// Measured runs, of which the median is reported [default: 5, with --quick 1]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=99))]
     runs: Option<u32>,
-    /// Length of one measured run [default: 2.5, with --quick 2]
+    /// Length of one measured run [default: 2]
     #[arg(long, value_parser = seconds)]
     seconds: Option<Duration>,
     /// A workflow that takes longer than so many seconds has stalled, and ends the bench

@@ -47,7 +47,7 @@ impl Plan {
         runs: 5,
         warm_up: Duration::from_millis(1_000),
         ramp: Duration::from_millis(300),
-        window: Duration::from_millis(2_500),
+        window: Duration::from_millis(2_000),
         stall: Duration::from_secs(30),
         idle: Duration::from_secs(20),
         sleepers: 100_000,
@@ -58,7 +58,6 @@ impl Plan {
     pub(crate) const QUICK: Self = Self {
         runs: 1,
         warm_up: Duration::from_millis(500),
-        window: Duration::from_millis(2_000),
         idle: Duration::from_secs(5),
         long_runs: 1,
         ..Self::FULL
