@@ -45,7 +45,8 @@ build: ## Build the binaries for use into bin/
 	@echo "Built bin/: $(BINARIES)"
 
 .PHONY: bench
-bench: build ## Measure throughput and latency; JSON=1 prints one JSON object a line
+bench: ## Measure, and say which targets are met (ten minutes); JSON=1 prints one JSON object a line
+	@$(MAKE) build >&2
 	@set -eu; HEADWATER_NATS_SERVER="$$(nats/nats-server.sh)"; export HEADWATER_NATS_SERVER; \
 	bin/headwater-bench $(if $(JSON),--json) $(ARGS)
 

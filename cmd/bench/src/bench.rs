@@ -1,53 +1,78 @@
-//! The order of things: server, raw limits, engine and worker, each workload.
+//! The order of things, for each part: servers, engine and worker, each raw limit with the
+//! workloads that are held against it, each study, verdicts.
 
 use std::thread::available_parallelism;
 
 use crate::{
     cell::Bench,
-    cli::Options,
+    course::Course,
     error::BenchError,
     installation::Installation,
     limits,
-    report::{Report, SetupRow},
-    role, workload,
+    report::{Part, Report, SetupRow},
+    role, study,
     workload::{REMOTE1, REMOTE10},
 };
 
 pub(crate) async fn run(
-    options: &Options,
+    courses: &[Course],
     installation: &mut Installation,
     report: &mut Report,
 ) -> Result<(), BenchError> {
-    let (plan, cells) = (options.plan(), workload::cells(&options.only)?);
-    installation.start_server().await?;
-    let client = installation.server()?.connect().await?;
-    report.setup(SetupRow {
-        name: "setup",
-        version: env!("CARGO_PKG_VERSION"),
-        nats_server: client.server_info().version,
-        cores: available_parallelism().map_or(0, usize::from),
-        runs: plan.runs,
-        window_seconds: plan.window.as_secs_f64(),
-    });
-    if !options.no_limits {
-        let pids = installation.pids();
-        limits::measure(installation.server()?, &plan, pids, report).await?;
+    for course in courses {
+        installation.start_servers(course.setting).await?;
+        let client = installation.server()?.connect().await?;
+        let part = report.begin(SetupRow {
+            setting: course.setting,
+            nats_server: client.server_info().version,
+            cores: available_parallelism().map_or(0, usize::from),
+            runs: course.plan.runs,
+            window_seconds: course.plan.window.as_secs_f64(),
+        });
+        let ended = measure(course, installation, part).await;
+        // What there is, also after an error.
+        part.judge();
+        ended?;
     }
+    Ok(())
+}
+
+async fn measure(
+    course: &Course,
+    installation: &mut Installation,
+    part: &mut Part,
+) -> Result<(), BenchError> {
     installation.start_roles().await?;
+    let bench = bench(course, installation).await?;
+    if course.cells.iter().any(|cell| cell.workload == REMOTE10) {
+        part.remote1_messages = Some(bench.count(REMOTE1).await?);
+    }
+    for (limit, cells) in course.order() {
+        if let Some(limit) = limit {
+            part.limit(limits::measure(limit, bench.server, &bench.plan, bench.pids).await?);
+        }
+        for cell in cells {
+            part.workload(bench.measure(cell).await?);
+        }
+    }
+    drop(bench);
+    for study in &course.studies {
+        study::run(*study, course, installation, part).await?;
+    }
+    Ok(())
+}
+
+/// What measures with the processes as they are now.
+pub(crate) async fn bench<'a>(
+    course: &Course,
+    installation: &'a Installation,
+) -> Result<Bench<'a>, BenchError> {
     let server = installation.server()?;
-    let bench = Bench {
-        plan,
+    Ok(Bench {
+        plan: course.plan,
         server,
         pids: installation.pids(),
         client: role::config(server.url.clone()).client().await?,
-        js: async_nats::jetstream::new(client),
-    };
-    if cells.iter().any(|cell| cell.workload == REMOTE10) {
-        report.remote1_messages(bench.count(REMOTE1).await?);
-    }
-    for cell in cells {
-        report.workload(bench.measure(cell).await?);
-    }
-    report.ratios();
-    Ok(())
+        js: async_nats::jetstream::new(server.connect().await?),
+    })
 }

@@ -3,10 +3,15 @@
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use headwater::{Client, ClientError, wire::Status};
+use headwater::{
+    Client, ClientError,
+    client::Ended,
+    wire::{InvocationId, Status},
+};
+use serde::de::DeserializeOwned;
 
 use crate::{
-    cli::Plan,
+    course::Plan,
     error::BenchError,
     report::WorkloadRow,
     server::Server,
@@ -16,6 +21,9 @@ use crate::{
     window::{Load, Window, Work},
     workload::{Cell, Workload},
 };
+
+/// An invocation of thousands of steps may take so many times as long as one has to stall.
+const LONG_STALLS: u32 = 4;
 
 /// What every cell is measured with.
 pub(crate) struct Bench<'a> {
@@ -62,12 +70,12 @@ impl Bench<'_> {
 
     async fn run(&self, cell: Cell) -> Result<Run, BenchError> {
         let stored = traffic::stored(&self.js).await?;
-        let received = self.server.received().await?.in_msgs;
+        let received = self.server.received().await?;
         self.pids.reset_peaks();
         let window = self.load(cell).measure(&self.plan, self.pids).await?;
         let peak_mb = self.pids.peak_mb();
         let completed = window.completed;
-        let received = self.server.received().await?.in_msgs - received;
+        let received = self.server.received().await? - received;
         let stored = traffic::stored(&self.js)
             .await?
             .since(stored)
@@ -95,6 +103,22 @@ impl Bench<'_> {
         Ok(stored.per(completed).total())
     }
 
+    /// Run one invocation alone. Answers its id and output.
+    pub(crate) async fn complete<T: DeserializeOwned>(
+        &self,
+        workload: Workload,
+    ) -> Result<(InvocationId, T), BenchError> {
+        let alone = StartAndWait {
+            name: workload.name.to_owned(),
+            client: self.client.clone(),
+            workload,
+            bound: self.plan.stall * LONG_STALLS,
+        };
+        let ended = alone.run().await?;
+        let output = ended.output().map_err(|error| alone.failed(error))?;
+        Ok((ended.id, output))
+    }
+
     fn load(&self, cell: Cell) -> Load {
         let name = cell.to_string();
         let start = |_| StartAndWait {
@@ -117,17 +141,7 @@ struct StartAndWait {
 
 impl Work for StartAndWait {
     async fn once(&mut self) -> Result<(), BenchError> {
-        let start = self.client.start(self.workload.workflow);
-        let sent = start
-            .input(&self.workload.steps)
-            .expect_outcome()
-            .send()
-            .await;
-        let mut handle = sent.map_err(|error| self.failed(error))?;
-        let ended = handle
-            .wait(self.bound)
-            .await
-            .map_err(|error| self.failed(error))?;
+        let ended = self.run().await?;
         if ended.status != Status::Completed {
             // Says why; a completed one never comes here.
             ended.output::<u32>().map_err(|error| self.failed(error))?;
@@ -137,6 +151,18 @@ impl Work for StartAndWait {
 }
 
 impl StartAndWait {
+    async fn run(&self) -> Result<Ended, BenchError> {
+        let start = self.client.start(self.workload.workflow);
+        let sent = start
+            .input(&self.workload.steps)
+            .expect_outcome()
+            .send()
+            .await;
+        let mut handle = sent.map_err(|error| self.failed(error))?;
+        let ended = handle.wait(self.bound).await;
+        ended.map_err(|error| self.failed(error))
+    }
+
     fn failed(&self, source: ClientError) -> BenchError {
         let name = self.name.clone();
         match source {

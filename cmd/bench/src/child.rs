@@ -13,8 +13,11 @@ use tokio::{
 
 use crate::error::BenchError;
 
-/// What a role prints once it takes work.
+/// What a role prints once it takes work; an engine adds the address of its metrics.
 pub(crate) const READY: &str = "ready";
+
+/// Pause between two looks at what only tells its state when asked.
+pub(crate) const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Time for a process to come up, on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,16 +62,20 @@ impl Child {
         self.process.id()
     }
 
-    /// Wait until the role says that it is ready.
-    pub(crate) async fn await_ready(&mut self) -> Result<(), BenchError> {
+    /// Wait until the role says that it is ready. Answers what else it says.
+    pub(crate) async fn await_ready(&mut self) -> Result<String, BenchError> {
         let Some(stdout) = self.process.stdout.as_mut() else {
-            return Ok(());
+            return Err(BenchError::Ended(self.name));
         };
         let mut lines = BufReader::new(stdout).lines();
         let name = self.name;
         match tokio::time::timeout(PATIENCE, lines.next_line()).await {
-            Ok(Ok(Some(line))) if line == READY => Ok(()),
-            Ok(_) => Err(BenchError::Ended(name)),
+            Ok(line) => {
+                let line = line.ok().flatten().unwrap_or_default();
+                let said = line.strip_prefix(READY);
+                said.map(|said| said.trim().to_owned())
+                    .ok_or(BenchError::Ended(name))
+            }
             Err(_) => Err(BenchError::NotReady {
                 name,
                 patience: PATIENCE,

@@ -4,14 +4,21 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, builder::FalseyValueParser};
 
-use crate::role::Role;
+use crate::{
+    course::{Breadth, Course, Plan},
+    error::BenchError,
+    role::Role,
+    setting::Setting,
+};
 
-/// Throughput and latency of Headwater, beside the raw limits of the same NATS server.
+/// Throughput and latency of Headwater, beside the raw limits of the same NATS server, and
+/// whether that meets the targets.
 ///
 /// Starts a nats-server of its own (HEADWATER_NATS_SERVER, else nats-server on the PATH) with
 /// default sync and a temporary store folder, an engine process and a worker process; runs
-/// each workload as a closed loop; prints medians and their ratios to the raw limits; ends
-/// every process. Leave the machine alone meanwhile.
+/// each workload as a closed loop; prints medians and what they come to against the targets;
+/// then, shorter and only to be reported, the same on a cluster of three and on a server that
+/// syncs always; ends every process. Leave the machine alone meanwhile.
 #[derive(Debug, Parser)]
 #[command(
     name = "headwater-bench",
@@ -27,27 +34,39 @@ pub(crate) struct Cli {
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Options {
-    /// A look of about one minute: one short run of each
+    /// A look of about two minutes: one short run of each, on one server
     #[arg(long)]
     pub(crate) quick: bool,
     /// One JSON object a line instead of tables
     #[arg(long, env = "JSON", value_parser = FalseyValueParser::new())]
     pub(crate) json: bool,
-    /// Measured runs, of which the median is reported [default: 3, with --quick 1]
+    /// Measured runs, of which the median is reported [default: 5, with --quick 1]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=99))]
     runs: Option<u32>,
-    /// Length of one measured run [default: 5, with --quick 2]
+    /// Length of one measured run [default: 2]
     #[arg(long, value_parser = seconds)]
     seconds: Option<Duration>,
     /// A workflow that takes longer than so many seconds has stalled, and ends the bench
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     stall: Duration,
-    /// Only these, as in `hello`, `chain10@256`; may be repeated or separated by commas
-    #[arg(long, value_name = "WORKLOAD[@CONCURRENCY]", value_delimiter = ',')]
-    pub(crate) only: Vec<String>,
+    /// Measure on one server with default sync, and nowhere else unless that is named, too
+    #[arg(long)]
+    single: bool,
+    /// Measure on a cluster of three on this machine, at full length
+    #[arg(long)]
+    cluster: bool,
+    /// Measure on a server that writes everything to the disk at once, at full length
+    #[arg(long)]
+    sync_always: bool,
+    /// Measure each workload at further concurrencies, which no target needs
+    #[arg(long)]
+    wide: bool,
+    /// Only these, as in `hello`, `chain10@256`, `memory`; may be repeated or separated by commas
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
     /// Do not measure the raw limits, nor print ratios to them
     #[arg(long)]
-    pub(crate) no_limits: bool,
+    no_limits: bool,
     /// Where to put the store folder; not on tmpfs [default: the target folder, else here]
     #[arg(long, value_name = "FOLDER")]
     pub(crate) dir: Option<PathBuf>,
@@ -65,33 +84,56 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_secs_f64(seconds))
 }
 
-/// How long everything takes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
-    /// Measured runs.
-    pub(crate) runs: u32,
-    /// Load before the first run; bytes are counted in it.
-    pub(crate) warm_up: Duration,
-    /// Load at the begin of each run that is not measured.
-    pub(crate) ramp: Duration,
-    /// What is measured of each run, at the least.
-    pub(crate) window: Duration,
-    /// Without any progress for so long, the bench ends.
-    pub(crate) stall: Duration,
-}
-
 impl Options {
-    pub(crate) fn plan(&self) -> Plan {
-        let (runs, warm_up, ramp, window) = match self.quick {
-            true => (1, 500, 300, 2_000),
-            false => (3, 2_000, 500, 5_000),
+    /// What is measured: as told, or everything on one server and the rest beside it.
+    pub(crate) fn courses(&self) -> Result<Vec<Course>, BenchError> {
+        let named = [
+            (self.single, Setting::One),
+            (self.cluster, Setting::Cluster),
+            (self.sync_always, Setting::SyncAlways),
+        ];
+        let mut settings: Vec<Setting> = named
+            .into_iter()
+            .filter_map(|(is_named, setting)| is_named.then_some(setting))
+            .collect();
+        let is_default = settings.is_empty();
+        if is_default {
+            settings.push(Setting::One);
+        }
+        let plan = match self.quick {
+            true => Plan::QUICK,
+            false => Plan::FULL,
         };
+        let breadth = match self.wide || !self.only.is_empty() {
+            true => Breadth::All,
+            false => Breadth::Targets,
+        };
+        let mut courses: Vec<(Setting, Plan, Breadth)> = settings
+            .into_iter()
+            .map(|setting| (setting, plan, breadth))
+            .collect();
+        if is_default && !self.quick && self.only.is_empty() {
+            courses.push((Setting::Cluster, Plan::SHORT, Breadth::Targets));
+            courses.push((Setting::SyncAlways, Plan::SHORT, Breadth::Writes));
+        }
+        courses
+            .into_iter()
+            .map(|(setting, plan, breadth)| {
+                let course = Course::new(setting, self.change(plan), breadth, &self.only)?;
+                Ok(match self.no_limits {
+                    true => course.without_limits(),
+                    false => course,
+                })
+            })
+            .collect()
+    }
+
+    fn change(&self, plan: Plan) -> Plan {
         Plan {
-            runs: self.runs.unwrap_or(runs),
-            warm_up: Duration::from_millis(warm_up),
-            ramp: Duration::from_millis(ramp),
-            window: self.seconds.unwrap_or(Duration::from_millis(window)),
+            runs: self.runs.unwrap_or(plan.runs),
+            window: self.seconds.unwrap_or(plan.window),
             stall: self.stall,
+            ..plan
         }
     }
 }
@@ -100,17 +142,36 @@ impl Options {
 mod tests {
     use super::*;
 
+    fn courses(args: &[&str]) -> Result<Vec<Course>, String> {
+        let args = std::iter::once(&"headwater-bench").chain(args);
+        let cli = Cli::try_parse_from(args).map_err(|error| error.to_string())?;
+        cli.options.courses().map_err(|error| error.to_string())
+    }
+
     #[test]
     fn the_plan_follows_the_flags() {
-        let plan = |args: &[&str]| {
-            let args = std::iter::once(&"headwater-bench").chain(args);
-            Cli::try_parse_from(args).map(|cli| cli.options.plan())
-        };
-        assert_eq!(plan(&[]).unwrap().runs, 3);
+        let plan = |args: &[&str]| courses(args).map(|courses| courses[0].plan);
+        assert_eq!(plan(&[]).unwrap().runs, 5);
         assert_eq!(plan(&["--quick"]).unwrap().runs, 1);
         let five = plan(&["--quick", "--runs", "5", "--seconds", "1.5"]).unwrap();
         assert_eq!((five.runs, five.window), (5, Duration::from_millis(1_500)));
         assert!(plan(&["--seconds", "0"]).is_err());
         assert!(plan(&["--runs", "0"]).is_err());
+        assert!(plan(&["--only", "nothing"]).is_err());
+    }
+
+    #[test]
+    fn the_servers_follow_the_flags() {
+        use Setting::{Cluster, One, SyncAlways};
+        let settings = |args: &[&str]| -> Vec<Setting> {
+            let courses = courses(args).unwrap();
+            courses.iter().map(|course| course.setting).collect()
+        };
+        assert_eq!(settings(&[]), [One, Cluster, SyncAlways]);
+        assert_eq!(settings(&["--quick"]), [One]);
+        assert_eq!(settings(&["--only", "hello"]), [One]);
+        assert_eq!(settings(&["--single"]), [One]);
+        assert_eq!(settings(&["--cluster", "--quick"]), [Cluster]);
+        assert_eq!(settings(&["--sync-always", "--single"]), [One, SyncAlways]);
     }
 }

@@ -9,9 +9,11 @@ use tempfile::TempDir;
 use crate::{
     child::Child,
     error::BenchError,
+    metrics::Metrics,
     role,
     server::Server,
-    usage::{Pids, Process},
+    setting::Setting,
+    usage::{Group, Pids, Process},
 };
 
 /// What statfs(2) answers for a file system in memory.
@@ -53,63 +55,77 @@ impl Folder {
     }
 }
 
-/// Server, engine and worker, as far as they run.
+/// Servers, engine and worker, as far as they run.
 pub(crate) struct Installation {
     folder: Folder,
+    /// Of the servers that run, in the folder.
+    part: PathBuf,
     server: Option<Server>,
     engine: Option<Child>,
     worker: Option<Child>,
+    metrics: Option<Metrics>,
 }
 
 impl Installation {
     pub(crate) fn new(folder: Folder) -> Self {
         Self {
+            part: folder.0.path().to_owned(),
             folder,
             server: None,
             engine: None,
             worker: None,
+            metrics: None,
         }
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        self.folder.0.path()
-    }
-
-    pub(crate) async fn start_server(&mut self) -> Result<(), BenchError> {
-        self.server = Some(Server::start(self.folder()).await?);
+    /// End what runs, and start the servers of this setting in a folder of their own.
+    pub(crate) async fn start_servers(&mut self, setting: Setting) -> Result<(), BenchError> {
+        self.end_processes().await;
+        self.part = self.folder.0.path().join(setting.folder());
+        std::fs::create_dir_all(&self.part).map_err(BenchError::io("making a folder"))?;
+        self.server = Some(Server::start(setting, &self.part).await?);
         Ok(())
     }
 
-    /// Start engine and worker, until both take work.
+    /// Start engine and worker, until both take work. Those that run are ended before.
     pub(crate) async fn start_roles(&mut self) -> Result<(), BenchError> {
+        self.end_roles().await;
         let url = self.server()?.url.clone();
         let args = ["--url".as_ref(), url.as_ref()];
-        let folder = self.folder().to_owned();
-        let engine = self.engine.insert(Child::spawn("engine", &args, &folder)?);
-        engine.await_ready().await?;
-        let worker = self.worker.insert(Child::spawn("worker", &args, &folder)?);
-        worker.await_ready().await
+        let engine = Child::spawn("engine", &args, &self.part)?;
+        let address = self.engine.insert(engine).await_ready().await?;
+        self.metrics = Some(Metrics { address });
+        let worker = Child::spawn("worker", &args, &self.part)?;
+        self.worker.insert(worker).await_ready().await?;
+        Ok(())
     }
 
     pub(crate) fn server(&self) -> Result<&Server, BenchError> {
         self.server.as_ref().ok_or(BenchError::Ended("server"))
     }
 
+    /// Those of the engine.
+    pub(crate) fn metrics(&self) -> Result<&Metrics, BenchError> {
+        self.metrics.as_ref().ok_or(BenchError::Ended("engine"))
+    }
+
     /// The processes that run; this one is the driver.
     pub(crate) fn pids(&self) -> Pids {
         let mut pids = Pids::default();
-        let server = self.server.as_ref().and_then(|server| server.child.pid());
-        pids[Process::Server] = server;
-        pids[Process::Engine] = self.engine.as_ref().and_then(Child::pid);
-        pids[Process::Worker] = self.worker.as_ref().and_then(Child::pid);
-        pids[Process::Driver] = Some(std::process::id());
+        let nodes = self.server.iter().flat_map(|server| &server.nodes);
+        pids[Process::Server] = Group::of(nodes.filter_map(|node| node.child.pid()));
+        pids[Process::Engine] = Group::of(self.engine.as_ref().and_then(Child::pid));
+        pids[Process::Worker] = Group::of(self.worker.as_ref().and_then(Child::pid));
+        pids[Process::Driver] = Group::of([std::process::id()]);
         pids
     }
 
     fn children(&mut self) -> impl Iterator<Item = &mut Child> {
-        let server = self.server.as_mut().map(|server| &mut server.child);
+        let nodes = self.server.iter_mut().flat_map(|server| &mut server.nodes);
         let roles = [self.engine.as_mut(), self.worker.as_mut()];
-        std::iter::once(server).chain(roles).flatten()
+        nodes
+            .map(|node| &mut node.child)
+            .chain(roles.into_iter().flatten())
     }
 
     /// Print what bears on an error: why the invocation stands still, who has ended.
@@ -127,7 +143,7 @@ impl Installation {
     }
 
     /// Print the ends of the logs: the processes log nothing unless something is wrong.
-    pub(crate) fn show_logs(&mut self) {
+    fn show_logs(&mut self) {
         for child in self.children() {
             let tail = child.log_tail();
             if !tail.is_empty() {
@@ -137,15 +153,35 @@ impl Installation {
     }
 
     /// End every process, then remove the folder unless there is something in it to be kept.
-    pub(crate) async fn end(self, keep: bool) {
-        let keep = keep && self.server.is_some();
-        let server = self.server.map(|server| server.child);
-        for child in [self.worker, self.engine, server].into_iter().flatten() {
-            child.end().await;
-        }
+    pub(crate) async fn end(mut self, keep: bool) {
+        let keep = keep && self.part != self.folder.0.path();
+        self.end_processes().await;
         let Folder(folder) = self.folder;
         if keep {
             eprintln!("logs and store are kept in {}", folder.keep().display());
+        }
+    }
+
+    async fn end_processes(&mut self) {
+        self.end_roles().await;
+        for node in self
+            .server
+            .take()
+            .into_iter()
+            .flat_map(|server| server.nodes)
+        {
+            node.child.end().await;
+        }
+    }
+
+    async fn end_roles(&mut self) {
+        self.show_logs();
+        self.metrics = None;
+        for child in [self.worker.take(), self.engine.take()]
+            .into_iter()
+            .flatten()
+        {
+            child.end().await;
         }
     }
 }

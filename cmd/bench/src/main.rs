@@ -1,20 +1,23 @@
 //! `headwater-bench`: throughput and latency of the whole product, beside the raw limits of the
-//! same NATS server in the same run.
+//! same NATS server in the same run, and whether that meets the targets.
 //!
-//! The one command starts a server of its own, and itself again as engine and as worker, so that
+//! The one command starts servers of its own, and itself again as engine and as worker, so that
 //! engine, worker and load are separate processes; it ends them all.
 //!
 //! | file | holds |
 //! |---|---|
-//! | `cli` | arguments, and the plan that they make |
-//! | `installation`, `server`, `child` | the processes and their folder |
+//! | `cli`, `course` | arguments, and what is measured on which servers and how long |
+//! | `setting` | one server, a cluster, a server that syncs always |
+//! | `installation`, `server`, `node`, `child` | the processes and their folder |
 //! | `role` | what the processes run: engine, worker, server |
 //! | `workload` | the workflows, and which of them are measured at which concurrency |
 //! | `window` | closed loops, and the window of time that is measured |
 //! | `cell` | one workload at one concurrency: warm-up, runs, medians |
 //! | `limits` | what the server does for a bare client |
-//! | `traffic`, `usage`, `stats` | messages and bytes; CPU and memory; medians |
-//! | `report`, `ratios`, `table` | what is told |
+//! | `study` | what is not a load: idling, sleepers, cold reads, one long invocation |
+//! | `traffic`, `usage`, `metrics`, `stats` | messages and bytes; CPU and memory; the engine's own figures; medians |
+//! | `targets` | what is held against what, and whether that is enough |
+//! | `report`, `table` | what is told |
 
 // Outside the simulation: it measures real time, and its load is not part of the product.
 #![allow(clippy::disallowed_methods)]
@@ -23,15 +26,21 @@ mod bench;
 mod cell;
 mod child;
 mod cli;
+mod course;
 mod error;
+mod http;
 mod installation;
 mod limits;
-mod ratios;
+mod metrics;
+mod node;
 mod report;
 mod role;
 mod server;
+mod setting;
 mod stats;
+mod study;
 mod table;
+mod targets;
 mod traffic;
 mod usage;
 mod window;
@@ -51,12 +60,12 @@ use crate::{
 /// Exit code of a process that a signal ended, as shells have it.
 const EXIT_INTERRUPTED: u8 = 130;
 
-// The runtime drives this function on the process's first thread, which lives as long as the
-// process: children are started from it, and die with the thread that started them.
 /// As in the processor.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+// The runtime drives the bench on the process's first thread, which lives as long as the
+// process: children are started from it, and die with the thread that started them.
 fn main() -> ExitCode {
     let cli = Cli::parse();
     // Processors as they are shipped; the load as wide as it goes.
@@ -86,13 +95,14 @@ fn main() -> ExitCode {
 
 /// Run everything, and end everything, however it ends.
 async fn bench(options: &Options) -> Result<(), BenchError> {
+    let courses = options.courses()?;
     let mut report = Report::new(options.json);
     let folder = Folder::make(options.dir.as_deref())?;
     let mut installation = installation::Installation::new(folder);
     let ended = tokio::select! {
         biased;
         () = asked_to_stop() => Err(BenchError::Interrupted),
-        ended = bench::run(options, &mut installation, &mut report) => ended,
+        ended = bench::run(&courses, &mut installation, &mut report) => ended,
     };
     let failed = match &ended {
         Err(error) if !error.is_interrupt() => {
@@ -101,7 +111,6 @@ async fn bench(options: &Options) -> Result<(), BenchError> {
         }
         _ => false,
     };
-    installation.show_logs();
     let keep = options.keep || failed;
     installation.end(keep).await;
     report.print_tables();

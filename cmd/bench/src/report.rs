@@ -1,28 +1,47 @@
-//! What is told: a row for each limit, workload and ratio.
+//! What is told: a row for each limit, workload and target, by part.
 
 use serde::Serialize;
 
 use crate::{
-    ratios::{self, RatioRow},
+    setting::Setting,
+    study::{ColdRead, Idle, Long, Memory},
     table,
+    targets::{self, Better, TargetRow},
     traffic::PerStream,
     usage::Each,
 };
 
 /// What was run on what.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub(crate) struct SetupRow {
-    pub(crate) name: &'static str,
-    pub(crate) version: &'static str,
+    pub(crate) setting: Setting,
     pub(crate) nats_server: String,
     pub(crate) cores: usize,
     pub(crate) runs: u32,
     pub(crate) window_seconds: f64,
 }
 
+impl std::fmt::Display for SetupRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            nats_server,
+            cores,
+            runs,
+            window_seconds,
+            ..
+        } = self;
+        let (title, version) = (self.setting.title(), env!("CARGO_PKG_VERSION"));
+        write!(
+            f,
+            "{title}: headwater {version}, nats-server {nats_server}, {cores} cores, {runs} run(s) of {window_seconds} s each"
+        )
+    }
+}
+
 /// What the server does for a bare client; medians.
 #[derive(Debug, Serialize)]
 pub(crate) struct LimitRow {
+    #[serde(skip)]
     pub(crate) name: String,
     pub(crate) what: &'static str,
     pub(crate) in_flight: usize,
@@ -36,6 +55,7 @@ pub(crate) struct LimitRow {
 /// What a workload does at a concurrency; medians.
 #[derive(Debug, Serialize)]
 pub(crate) struct WorkloadRow {
+    #[serde(skip)]
     pub(crate) name: String,
     pub(crate) workload: &'static str,
     pub(crate) concurrency: usize,
@@ -61,98 +81,132 @@ pub(crate) struct WorkloadRow {
     pub(crate) received_messages_per_workflow: f64,
 }
 
-/// Rows of JSON as they come, or tables at the end with progress meanwhile.
-pub(crate) struct Report {
+/// A row that no target is set for, as a line of JSON: its main figure stands where those with
+/// a target have theirs.
+#[derive(Serialize)]
+struct Line<'a, T> {
+    name: String,
+    ratio: f64,
+    target: Option<f64>,
+    better: Better,
+    #[serde(flatten)]
+    row: &'a T,
+}
+
+/// What was measured on the servers of one setting.
+pub(crate) struct Part {
     json: bool,
-    pub(crate) setup: Option<SetupRow>,
+    pub(crate) setup: SetupRow,
     pub(crate) limits: Vec<LimitRow>,
     pub(crate) workloads: Vec<WorkloadRow>,
-    pub(crate) ratios: Vec<RatioRow>,
     /// Messages stored for a workflow of one remote step.
     pub(crate) remote1_messages: Option<f64>,
+    pub(crate) idle: Option<Idle>,
+    pub(crate) memory: Option<Memory>,
+    pub(crate) cold_reads: Vec<ColdRead>,
+    pub(crate) long: Option<Long>,
+    pub(crate) targets: Vec<TargetRow>,
+    /// Names of the targets that could not be judged.
+    pub(crate) missing: Vec<String>,
+}
+
+/// Rows of JSON as they come, or tables at the end; progress meanwhile.
+pub(crate) struct Report {
+    json: bool,
+    parts: Vec<Part>,
 }
 
 impl Report {
     pub(crate) fn new(json: bool) -> Self {
         Self {
             json,
-            setup: None,
+            parts: Vec::new(),
+        }
+    }
+
+    pub(crate) fn begin(&mut self, setup: SetupRow) -> &mut Part {
+        eprintln!("{setup}");
+        self.parts.push(Part {
+            json: self.json,
+            setup,
             limits: Vec::new(),
             workloads: Vec::new(),
-            ratios: Vec::new(),
             remote1_messages: None,
-        }
-    }
-
-    pub(crate) fn setup(&mut self, row: SetupRow) {
-        self.print(&row, || {
-            let SetupRow {
-                nats_server,
-                cores,
-                runs,
-                window_seconds,
-                ..
-            } = &row;
-            format!(
-                "nats-server {nats_server}, {cores} cores, {runs} run(s) of {window_seconds} s each"
-            )
+            idle: None,
+            memory: None,
+            cold_reads: Vec::new(),
+            long: None,
+            targets: Vec::new(),
+            missing: Vec::new(),
         });
-        self.setup = Some(row);
-    }
-
-    pub(crate) fn limit(&mut self, row: LimitRow) {
-        self.print(&row, || {
-            let LimitRow {
-                name,
-                per_second,
-                p50_ms,
-                what,
-                ..
-            } = &row;
-            format!("{name}: {per_second:.0}/s, p50 {p50_ms:.2} ms ({what})")
-        });
-        self.limits.push(row);
-    }
-
-    pub(crate) fn workload(&mut self, row: WorkloadRow) {
-        self.print(&row, || {
-            let WorkloadRow {
-                name,
-                workflows_per_second,
-                p50_ms,
-                ..
-            } = &row;
-            format!("{name}: {workflows_per_second:.0} workflows/s, p50 {p50_ms:.2} ms")
-        });
-        self.workloads.push(row);
-    }
-
-    pub(crate) fn remote1_messages(&mut self, messages: f64) {
-        self.remote1_messages = Some(messages);
-    }
-
-    /// Compare what was measured; what was not is left out.
-    pub(crate) fn ratios(&mut self) {
-        self.ratios = ratios::all(self);
-        for row in &self.ratios {
-            if self.json {
-                print_json(row);
-            }
-        }
+        let last = self.parts.len() - 1;
+        &mut self.parts[last]
     }
 
     /// What there is, also after an error.
     pub(crate) fn print_tables(&self) {
         if !self.json {
-            table::print(self);
+            for part in &self.parts {
+                table::print(part);
+            }
+        }
+    }
+}
+
+impl Part {
+    /// The name of a row of this part: unique in the report.
+    pub(crate) fn name_of(&self, row: &str) -> String {
+        format!("{}{row}", self.setup.setting.prefix())
+    }
+
+    pub(crate) fn limit(&mut self, row: LimitRow) {
+        let name = self.name_of(&row.name);
+        let LimitRow {
+            per_second,
+            p50_ms,
+            what,
+            ..
+        } = &row;
+        eprintln!("{name}: {per_second:.0}/s, p50 {p50_ms:.2} ms ({what})");
+        self.print(&row.name, row.per_second, &row);
+        self.limits.push(row);
+    }
+
+    pub(crate) fn workload(&mut self, row: WorkloadRow) {
+        let name = self.name_of(&row.name);
+        let WorkloadRow {
+            workflows_per_second,
+            p50_ms,
+            ..
+        } = &row;
+        eprintln!("{name}: {workflows_per_second:.0} workflows/s, p50 {p50_ms:.2} ms");
+        self.print(&row.name, row.workflows_per_second, &row);
+        self.workloads.push(row);
+    }
+
+    fn print(&self, name: &str, ratio: f64, row: &impl Serialize) {
+        if self.json {
+            print_json(&Line {
+                name: self.name_of(name),
+                ratio,
+                target: None,
+                better: Better::Higher,
+                row,
+            });
         }
     }
 
-    fn print(&self, row: &impl Serialize, progress: impl FnOnce() -> String) {
-        if self.json {
-            print_json(row);
-        } else {
-            eprintln!("{}", progress());
+    /// Hold what was measured against the targets.
+    pub(crate) fn judge(&mut self) {
+        (self.targets, self.missing) = targets::judge(self);
+        for row in &self.targets {
+            let TargetRow {
+                name, ratio, from, ..
+            } = row;
+            eprintln!("{name}: {ratio:.3} ({from})");
+            if self.json {
+                print_json(row);
+            }
         }
     }
 }
@@ -161,4 +215,99 @@ fn print_json(row: &impl Serialize) {
     // Fails only for keys that are no strings; ours are.
     let line = serde_json::to_string(row).unwrap_or_default();
     println!("{line}");
+}
+
+#[cfg(test)]
+pub(crate) mod sample {
+    //! Rows for tests.
+
+    use super::*;
+    use crate::usage::Process;
+
+    pub(crate) fn setup_row(setting: Setting) -> SetupRow {
+        SetupRow {
+            setting,
+            nats_server: "2.15.1".to_owned(),
+            cores: 2,
+            runs: 1,
+            window_seconds: 1.0,
+        }
+    }
+
+    pub(crate) fn limit_row(name: &str, per_second: f64, p50_ms: f64) -> LimitRow {
+        LimitRow {
+            name: name.to_owned(),
+            what: "",
+            in_flight: 1,
+            per_second,
+            p50_ms,
+            p99_ms: p50_ms,
+            window_seconds: 1.0,
+            cpu_seconds: Each::default(),
+        }
+    }
+
+    pub(crate) fn workload_row(
+        name: &str,
+        concurrency: usize,
+        steps_per_second: f64,
+        p50_ms: f64,
+    ) -> WorkloadRow {
+        let mut peak_mb = Each::default();
+        peak_mb[Process::Engine] = Some(50.0);
+        WorkloadRow {
+            name: name.to_owned(),
+            workload: "",
+            concurrency,
+            runs: Vec::new(),
+            window_seconds: 1.0,
+            workflows_per_second: steps_per_second / 10.0,
+            steps_per_second,
+            p50_ms,
+            p99_ms: p50_ms,
+            max_ms: p50_ms,
+            cpu_seconds: Each::default(),
+            peak_mb,
+            stored_messages_per_step: 1.0,
+            stored_messages_per_workflow: PerStream::default(),
+            refused_messages_per_workflow: 0.0,
+            stored_bytes_per_step: None,
+            stored_bytes_per_workflow: None,
+            received_messages_per_workflow: 0.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{sample::*, *};
+
+    #[test]
+    fn every_line_has_the_fields_of_a_target() {
+        let mut report = Report::new(false);
+        let part = report.begin(setup_row(Setting::Cluster));
+        let row = limit_row("L1", 5.0, 1.0);
+        let line = Line {
+            name: part.name_of(&row.name),
+            ratio: row.per_second,
+            target: None,
+            better: Better::Higher,
+            row: &row,
+        };
+        let json = serde_json::to_string(&line).unwrap();
+        assert!(
+            !json.contains('\n') && json.matches("\"name\"").count() == 1,
+            "{json}"
+        );
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(
+            (&json["name"], &json["ratio"]),
+            (&"r3/L1".into(), &5.0.into())
+        );
+        assert_eq!(
+            (&json["better"], &json["p50_ms"]),
+            (&"higher".into(), &1.0.into())
+        );
+        assert!(json["target"].is_null());
+    }
 }

@@ -52,6 +52,7 @@ pub(crate) async fn run(role: Role) -> Result<(), BenchError> {
         Kind::Engine(Url { url }) => {
             let mut config = config(url);
             config.worker.enabled = false;
+            config.metrics_addr = Some("127.0.0.1:0".to_owned());
             serve(workload::register(processor(config).await?)?).await
         }
         Kind::Worker(Url { url }) => {
@@ -98,8 +99,12 @@ async fn processor(config: Config) -> Result<Processor, BenchError> {
 
 /// Take work until the bench closes our standard input: it keeps nothing, so nothing is handed back.
 async fn serve(processor: Processor) -> Result<(), BenchError> {
-    let _running = processor.start().await?;
-    println!("{READY}");
+    let running = processor.start().await?;
+    let metrics = running.metrics_addr();
+    println!(
+        "{READY} {}",
+        metrics.map_or_else(String::new, |address| address.to_string())
+    );
     let mut nothing = [0; 1];
     let _ = tokio::io::stdin().read(&mut nothing).await;
     Ok(())

@@ -1,151 +1,87 @@
-//! The server of the bench: one node, default sync, its own folder and ports.
+//! The server of the bench, or several that are one.
 
-use std::path::{Path, PathBuf};
+use std::{net::TcpListener, path::Path};
 
-use async_nats::Client;
+use async_nats::{Client, ConnectOptions};
 use serde::Deserialize;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    time::{Duration, Instant, sleep, timeout},
-};
 
 use crate::{
-    child::{Child, PATIENCE},
     error::{BenchError, Doing as _},
+    http,
+    node::Node,
+    setting::Setting,
 };
 
-/// Pause between two looks whether the server is up.
-const LOOK_PAUSE: Duration = Duration::from_millis(20);
-
 pub(crate) struct Server {
-    pub(crate) child: Child,
-    /// Where clients connect.
+    pub(crate) nodes: Vec<Node>,
+    /// Where clients connect: all nodes, separated by commas.
     pub(crate) url: String,
-    /// Host and port of the monitoring pages.
-    monitor: String,
-}
-
-/// The file in which the server tells the ports that it was given.
-#[derive(Deserialize)]
-struct Ports {
-    nats: Vec<String>,
-    monitoring: Vec<String>,
+    /// Copies of each stream.
+    pub(crate) replicas: usize,
 }
 
 /// Of the page `/varz`: all that went in since the start.
-#[derive(Clone, Copy, Debug, Deserialize)]
-pub(crate) struct Received {
-    pub(crate) in_msgs: u64,
+#[derive(Deserialize)]
+struct Received {
+    in_msgs: u64,
 }
 
 impl Server {
-    pub(crate) async fn start(folder: &Path) -> Result<Self, BenchError> {
-        let config = folder.join("nats.conf");
-        let (store, log) = (folder.join("store"), folder.join("nats.log"));
-        // Port -1: the system chooses, so that nobody can take the port meanwhile.
-        let text = format!(
-            "server_name: bench\nlisten: \"127.0.0.1:-1\"\nhttp: \"127.0.0.1:-1\"\n\
-             ports_file_dir: {folder:?}\nlog_file: {log:?}\njetstream {{\n store_dir: {store:?}\n}}\n"
-        );
-        std::fs::write(&config, text).map_err(BenchError::io(format!("writing {config:?}")))?;
-        let (binary, parent) = (binary()?, std::process::id().to_string());
-        let args = [
-            "--binary".as_ref(),
-            binary.as_os_str(),
-            "--config".as_ref(),
-            config.as_os_str(),
-            "--parent".as_ref(),
-            parent.as_ref(),
-        ];
-        let child = Child::spawn("server", &args, folder)?;
-        let mut server = Self {
-            child,
-            url: String::new(),
-            monitor: String::new(),
+    pub(crate) async fn start(setting: Setting, folder: &Path) -> Result<Self, BenchError> {
+        let replicas = setting.servers();
+        let routes = match replicas {
+            1 => Vec::new(),
+            count => free_ports(count).map_err(BenchError::io("looking for free ports"))?,
         };
-        server.await_ready(folder).await?;
-        Ok(server)
-    }
-
-    async fn await_ready(&mut self, folder: &Path) -> Result<(), BenchError> {
-        let started = Instant::now();
-        while started.elapsed() < PATIENCE {
-            if let Some((url, monitor)) = ports(folder) {
-                (self.url, self.monitor) = (url, monitor);
-                let page = self.page("/healthz").await;
-                if page.is_some_and(|page| page.contains("\"ok\"")) {
-                    return Ok(());
-                }
-            }
-            if self.child.has_ended() {
-                return Err(BenchError::Ended("server"));
-            }
-            sleep(LOOK_PAUSE).await;
+        let mut nodes = Vec::new();
+        for index in 0..replicas {
+            nodes.push(Node::start(setting, folder, index, &routes)?);
         }
-        Err(BenchError::NotReady {
-            name: "server",
-            patience: PATIENCE,
+        for node in &mut nodes {
+            node.await_ready(setting).await?;
+        }
+        let urls: Vec<&str> = nodes.iter().map(|node| node.url.as_str()).collect();
+        let url = urls.join(",");
+        Ok(Self {
+            nodes,
+            url,
+            replicas,
         })
     }
 
     /// A bare client of it.
     pub(crate) async fn connect(&self) -> Result<Client, BenchError> {
-        async_nats::connect(&self.url)
+        self.connect_with(ConnectOptions::new()).await
+    }
+
+    pub(crate) async fn connect_with(&self, options: ConnectOptions) -> Result<Client, BenchError> {
+        let urls: Vec<&str> = self.url.split(',').collect();
+        options
+            .connect(urls)
             .await
             .doing("connecting to the server")
     }
 
-    /// Messages that it has received so far, acknowledgements and requests too.
-    pub(crate) async fn received(&self) -> Result<Received, BenchError> {
-        let page = self.page("/varz").await.unwrap_or_default();
-        serde_json::from_str(&page).doing("reading /varz")
-    }
-
-    /// The body of a monitoring page, if it answers.
-    async fn page(&self, path: &str) -> Option<String> {
-        let get = async {
-            let mut connection = TcpStream::connect(&self.monitor).await.ok()?;
-            let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
-            connection.write_all(request.as_bytes()).await.ok()?;
-            let mut answer = String::new();
-            connection.read_to_string(&mut answer).await.ok()?;
-            let (_, body) = answer.split_once("\r\n\r\n")?;
-            Some(body.to_owned())
-        };
-        timeout(Duration::from_secs(5), get).await.ok()?
+    /// Messages that it has received so far, acknowledgements and requests too; of a cluster,
+    /// also what its servers say to each other.
+    pub(crate) async fn received(&self) -> Result<u64, BenchError> {
+        let mut total = 0;
+        for node in &self.nodes {
+            let page = http::page(&node.monitor, "/varz").await.unwrap_or_default();
+            let received: Received = serde_json::from_str(&page).doing("reading /varz")?;
+            total += received.in_msgs;
+        }
+        Ok(total)
     }
 }
 
-/// The client's URL and the monitoring address, once the server has written them.
-fn ports(folder: &Path) -> Option<(String, String)> {
-    let file = std::fs::read_dir(folder)
-        .ok()?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| {
-            path.extension()
-                .is_some_and(|extension| extension == "ports")
-        })?;
-    let ports: Ports = serde_json::from_slice(&std::fs::read(file).ok()?).ok()?;
-    let monitor = ports
-        .monitoring
-        .first()?
-        .strip_prefix("http://")?
-        .to_owned();
-    Some((ports.nats.first()?.clone(), monitor))
-}
-
-/// The binary to run.
-fn binary() -> Result<PathBuf, BenchError> {
-    if let Some(named) = std::env::var_os("HEADWATER_NATS_SERVER").map(PathBuf::from) {
-        return match named.is_file() {
-            true => Ok(named),
-            false => Err(BenchError::BadServer(named)),
-        };
-    }
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|folder| folder.join("nats-server"))
-        .find(|file| file.is_file())
-        .ok_or(BenchError::NoServer)
+/// Ports that nobody listens on. All are held until the last is found, so that they differ.
+fn free_ports(count: usize) -> std::io::Result<Vec<u16>> {
+    let listeners: Vec<TcpListener> = (0..count)
+        .map(|_| TcpListener::bind("127.0.0.1:0"))
+        .collect::<std::io::Result<_>>()?;
+    listeners
+        .iter()
+        .map(|listener| Ok(listener.local_addr()?.port()))
+        .collect()
 }

@@ -3,34 +3,38 @@
 use comfy_table::{Cell, CellAlignment, Table, presets::NOTHING};
 
 use crate::{
-    ratios::Better,
-    report::{Report, WorkloadRow},
+    report::{Part, WorkloadRow},
+    targets::TargetRow,
     usage::PROCESSES,
 };
 
-pub(crate) fn print(report: &Report) {
+pub(crate) fn print(part: &Part) {
     let processes = PROCESSES.map(|(_, name)| name).join("/");
-    if !report.limits.is_empty() {
+    println!("\n# {}", part.setup);
+    if !part.limits.is_empty() {
         println!(
             "\nRaw limits: a bare client on the same server (CPU: {processes})\n{}",
-            limits(report)
+            limits(part)
         );
     }
-    if !report.workloads.is_empty() {
+    if !part.workloads.is_empty() {
         println!(
             "\nWorkloads (CPU and peak memory: {processes})\n{}",
-            workloads(report)
+            workloads(part)
         );
         println!(
             "Messages: stored, counted by the server. Bytes: stored records, added up by a subscription during the warm-up."
         );
     }
-    if !report.ratios.is_empty() {
-        println!("\nRatios\n{}", ratios(report));
+    if !part.targets.is_empty() {
+        println!("\nTargets\n{}", targets(part));
+    }
+    if !part.missing.is_empty() {
+        println!("Not measured: {}", part.missing.join("; "));
     }
 }
 
-fn limits(report: &Report) -> Table {
+fn limits(part: &Part) -> Table {
     let mut table = table(
         &[
             "limit",
@@ -43,7 +47,7 @@ fn limits(report: &Report) -> Table {
         ],
         2,
     );
-    for row in &report.limits {
+    for row in &part.limits {
         table.add_row(cells(
             &[
                 row.name.clone(),
@@ -60,7 +64,7 @@ fn limits(report: &Report) -> Table {
     table
 }
 
-fn workloads(report: &Report) -> Table {
+fn workloads(part: &Part) -> Table {
     let head = [
         "workload",
         "at",
@@ -77,7 +81,7 @@ fn workloads(report: &Report) -> Table {
         "B/step",
     ];
     let mut table = table(&head, 1);
-    for row in &report.workloads {
+    for row in &part.workloads {
         table.add_row(cells(&workload(row), 1));
     }
     table
@@ -103,25 +107,26 @@ fn workload(row: &WorkloadRow) -> [String; 13] {
     ]
 }
 
-fn ratios(report: &Report) -> Table {
-    let mut table = table(&["what", "from", "better", "ratio"], 2);
-    for row in &report.ratios {
-        let better = match row.better {
-            Better::Higher => "higher",
-            Better::Lower => "lower",
-        };
-        let ratio = format!("{:.2}", row.ratio);
-        table.add_row(cells(
-            &[
-                row.name.to_owned(),
-                row.from.clone(),
-                better.to_owned(),
-                ratio,
-            ],
-            2,
-        ));
+fn targets(part: &Part) -> Table {
+    let mut table = table(&["name", "what", "from", "figure", "target", "verdict"], 3);
+    for row in &part.targets {
+        table.add_row(cells(&target(row), 3));
     }
     table
+}
+
+fn target(row: &TargetRow) -> [String; 6] {
+    let sign = row.better.sign();
+    let aim = row.target.map(|target| format!("{sign} {target}"));
+    let verdict = row.verdict.map(|verdict| verdict.to_string());
+    [
+        row.name.clone(),
+        row.what.to_owned(),
+        row.from.clone(),
+        format!("{:.2}", row.ratio),
+        aim.unwrap_or_else(|| "-".to_owned()),
+        verdict.unwrap_or_else(|| "reported".to_owned()),
+    ]
 }
 
 /// A table whose first columns are text, the others numbers.

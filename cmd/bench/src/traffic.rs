@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// Messages that may wait in a tap: it must not lose any.
-const TAP_CAPACITY: usize = 1 << 20;
+pub(crate) const TAP_CAPACITY: usize = 1 << 20;
 
 /// After a load, engine and worker may still write: their counts must stand still for so long.
 const QUIET: Duration = Duration::from_millis(250);
@@ -159,11 +159,8 @@ pub(crate) struct Written {
 
 impl Tap {
     pub(crate) async fn open(server: &Server) -> Result<Self, BenchError> {
-        let client = ConnectOptions::new()
-            .subscription_capacity(TAP_CAPACITY)
-            .connect(&server.url)
-            .await
-            .doing("connecting the tap")?;
+        let options = ConnectOptions::new().subscription_capacity(TAP_CAPACITY);
+        let client = server.connect_with(options).await?;
         let counters: Arc<[Counter; STREAMS]> = Arc::default();
         let mut listeners = JoinSet::new();
         for (index, stream) in streams().into_iter().enumerate() {
@@ -212,7 +209,7 @@ impl Tap {
 }
 
 /// What a message takes in a file store: the server's `fileStoreMsgSize`.
-fn record_bytes(message: &Message) -> u64 {
+pub(crate) fn record_bytes(message: &Message) -> u64 {
     let framing = 22 + 8 + message.subject.len() + message.payload.len();
     let headers = message.headers.as_ref().map_or(0, |headers| {
         let lines: usize = headers

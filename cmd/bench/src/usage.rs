@@ -23,7 +23,28 @@ pub(crate) const PROCESSES: [(Process, &str); 4] = [
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Each<T>([Option<T>; PROCESSES.len()]);
 
-pub(crate) type Pids = Each<u32>;
+/// Process ids; the servers of a cluster are told as one.
+pub(crate) type Pids = Each<Group>;
+
+/// Servers of a cluster at the most.
+const GROUP_MAX: usize = 3;
+
+/// Processes of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Group([Option<u32>; GROUP_MAX]);
+
+impl Group {
+    /// None if there are none. More than [`GROUP_MAX`] are left out.
+    pub(crate) fn of(pids: impl IntoIterator<Item = u32>) -> Option<Self> {
+        let mut pids = pids.into_iter().peekable();
+        pids.peek()?;
+        Some(Self(std::array::from_fn(|_| pids.next())))
+    }
+
+    fn sum(self, read: impl Fn(u32) -> Option<f64>) -> Option<f64> {
+        self.0.into_iter().flatten().map(read).sum()
+    }
+}
 
 impl<T> Index<Process> for Each<T> {
     type Output = Option<T>;
@@ -77,17 +98,23 @@ impl serde::Serialize for Each<f64> {
 impl Pids {
     /// CPU time so far, in seconds.
     pub(crate) fn cpu_seconds(self) -> Each<f64> {
-        self.and_then(cpu_seconds)
+        self.and_then(|group| group.sum(cpu_seconds))
     }
 
     /// Most memory since [`Pids::reset_peaks`], in MB.
     pub(crate) fn peak_mb(self) -> Each<f64> {
-        self.and_then(peak_mb)
+        self.and_then(|group| group.sum(peak_mb))
+    }
+
+    /// Memory in use now, in MB.
+    pub(crate) fn now_mb(self) -> Each<f64> {
+        self.and_then(|group| group.sum(now_mb))
     }
 
     /// Forget peaks of memory, as far as the kernel allows it; else they are those since the start.
     pub(crate) fn reset_peaks(self) {
-        for pid in self.0.into_iter().flatten() {
+        let groups = self.0.into_iter().flatten();
+        for pid in groups.flat_map(|group| group.0).flatten() {
             let _ = std::fs::write(format!("/proc/{pid}/clear_refs"), "5");
         }
     }
@@ -109,13 +136,17 @@ fn parse_cpu_ticks(stat: &str) -> Option<f64> {
 
 fn peak_mb(pid: u32) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    parse_peak_mb(&status)
+    parse_mb(&status, "VmHWM:")
 }
 
-fn parse_peak_mb(status: &str) -> Option<f64> {
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+fn now_mb(pid: u32) -> Option<f64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    parse_mb(&status, "VmRSS:")
+}
+
+/// A size of a `status` file.
+fn parse_mb(status: &str, field: &str) -> Option<f64> {
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
     let kilobytes: f64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
     Some(kilobytes * 1024.0 / 1e6)
 }
@@ -129,17 +160,18 @@ mod tests {
         let stat = "7 (a) b) S 1 7 7 0 -1 4194304 1 2 3 4 120 30 5 6 20 0";
         assert_eq!(parse_cpu_ticks(stat), Some(150.0));
         assert_eq!(
-            parse_peak_mb("VmPeak:\t 9 kB\nVmHWM:\t    2000 kB\n"),
+            parse_mb("VmPeak:\t 9 kB\nVmHWM:\t    2000 kB\n", "VmHWM:"),
             Some(2.048)
         );
-        assert_eq!(parse_peak_mb(""), None);
+        assert_eq!(parse_mb("", "VmRSS:"), None);
     }
 
     #[test]
     fn this_process_has_used_memory() {
         let mut pids = Pids::default();
-        pids[Process::Driver] = Some(std::process::id());
+        pids[Process::Driver] = Group::of([std::process::id()]);
         assert!(pids.peak_mb()[Process::Driver].unwrap() > 0.1);
+        assert!(pids.now_mb()[Process::Driver].unwrap() > 0.1);
         assert!(pids.cpu_seconds()[Process::Driver].is_some());
         assert_eq!(pids.cpu_seconds()[Process::Server], None);
     }

@@ -11,14 +11,12 @@ use std::{
 use tokio::{sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
-    cli::Plan,
+    child::LOOK_PAUSE,
+    course::Plan,
     error::BenchError,
     stats::quantile,
     usage::{Each, Pids},
 };
-
-/// How often is looked whether the window is over.
-const LOOK_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a loop does again and again, the next once the one before is done.
 pub(crate) trait Work: Send + 'static {
@@ -233,6 +231,7 @@ mod tests {
         ramp: Duration::from_millis(20),
         window: Duration::from_millis(200),
         stall: Duration::from_millis(500),
+        ..Plan::QUICK
     };
 
     fn pauses(millis: u64) -> Load {

@@ -1,10 +1,14 @@
 //! The workflows, and which of them are measured at which concurrency.
 
-use std::fmt;
+use std::{
+    fmt,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
 
 use headwater::{ActivityContext, Context, Error, Processor, ProcessorError, Result};
 
-use crate::error::BenchError;
+use crate::course::Breadth;
 
 /// The one activity.
 pub(crate) const ACTIVITY: &str = "noop";
@@ -15,6 +19,10 @@ const LOCAL: &str = "local";
 const REMOTE: &str = "remote";
 /// Remote activities joined.
 const FAN: &str = "fan";
+/// An hour of nothing.
+pub(crate) const SLEEP: &str = "sleep";
+/// Local steps in sequence that note their times.
+pub(crate) const LONG: &str = "long";
 
 /// A workflow, with its input: the number of its steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +53,13 @@ pub(crate) const FAN100: Workload = Workload {
     steps: 100,
 };
 
+/// A fan-out that takes many turns.
+pub(crate) const FAN10000: Workload = Workload {
+    name: "fan10000",
+    workflow: FAN,
+    steps: 10_000,
+};
+
 /// Not measured: what a workflow of remote steps costs beside its steps.
 pub(crate) const REMOTE1: Workload = Workload {
     name: "remote1",
@@ -59,6 +74,20 @@ pub(crate) struct Cell {
     pub(crate) concurrency: usize,
 }
 
+impl Cell {
+    /// Name of the limit that it is held against, or that is nearest to it. The two are measured
+    /// one after the other, so that what else the machine does bears on both.
+    pub(crate) fn limit(&self) -> &'static str {
+        match (self.workload.workflow, self.concurrency) {
+            (LOCAL, 1) => "L3",
+            (LOCAL, _) => "L1",
+            (REMOTE, 1) => "L2@1",
+            (REMOTE, _) => "L2@256",
+            _ => "L2@1000",
+        }
+    }
+}
+
 impl fmt::Display for Cell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}@{}", self.workload.name, self.concurrency)
@@ -66,34 +95,45 @@ impl fmt::Display for Cell {
 }
 
 /// Everything that is measured, in the order of the tables.
-const CELLS: [(Workload, [usize; 3]); 4] = [
-    (HELLO, [1, 64, 256]),
-    (CHAIN10, [1, 64, 256]),
-    (REMOTE10, [1, 64, 256]),
-    (FAN100, [1, 16, 64]),
+const CELLS: [(Workload, &[usize]); 5] = [
+    (HELLO, &[1, 64, 256]),
+    (CHAIN10, &[1, 64, 256]),
+    (REMOTE10, &[1, 64, 256]),
+    (FAN100, &[1, 16, 64]),
+    (FAN10000, &[1]),
 ];
 
-/// The cells whose workload or name is among `only`; all, if that is empty.
-pub(crate) fn cells(only: &[String]) -> Result<Vec<Cell>, BenchError> {
-    let all: Vec<Cell> = CELLS
-        .into_iter()
+/// Of these, what the targets need.
+const TARGET_CELLS: [(Workload, &[usize]); 5] = [
+    (HELLO, &[1, 256]),
+    (CHAIN10, &[1, 256]),
+    (REMOTE10, &[1, 256]),
+    (FAN100, &[16]),
+    (FAN10000, &[1]),
+];
+
+/// The one that tells what a write costs.
+const WRITE_CELLS: [(Workload, &[usize]); 1] = [(CHAIN10, &[256])];
+
+/// The cells of this breadth whose workload or name is among `only`; all, if that is empty.
+pub(crate) fn cells(breadth: Breadth, only: &[String]) -> Vec<Cell> {
+    let cells: &[(Workload, &[usize])] = match breadth {
+        Breadth::All => &CELLS,
+        Breadth::Targets => &TARGET_CELLS,
+        Breadth::Writes => &WRITE_CELLS,
+    };
+    let is_meant = |cell: &Cell, name: &str| name == cell.workload.name || name == cell.to_string();
+    let is_wanted = |cell: &Cell| only.is_empty() || only.iter().any(|name| is_meant(cell, name));
+    cells
+        .iter()
         .flat_map(|(workload, at)| {
-            at.map(|concurrency| Cell {
-                workload,
-                concurrency,
+            at.iter().map(|concurrency| Cell {
+                workload: *workload,
+                concurrency: *concurrency,
             })
         })
-        .collect();
-    let is_meant = |cell: &Cell, name: &str| name == cell.workload.name || name == cell.to_string();
-    if let Some(name) = only
-        .iter()
-        .find(|name| !all.iter().any(|cell| is_meant(cell, name)))
-    {
-        let names: Vec<String> = all.iter().map(Cell::to_string).collect();
-        return Err(BenchError::Unknown(name.clone(), names.join(", ")));
-    }
-    let is_wanted = |cell: &Cell| only.is_empty() || only.iter().any(|name| is_meant(cell, name));
-    Ok(all.into_iter().filter(is_wanted).collect())
+        .filter(is_wanted)
+        .collect()
 }
 
 /// The workflows that the engine process has.
@@ -101,7 +141,9 @@ pub(crate) fn register(processor: Processor) -> Result<Processor, ProcessorError
     processor
         .workflow(LOCAL, local)?
         .workflow(REMOTE, remote)?
-        .workflow(FAN, fan)
+        .workflow(FAN, fan)?
+        .workflow(SLEEP, sleep)?
+        .workflow(LONG, long)
 }
 
 async fn local(ctx: Context, steps: u32) -> Result<u32> {
@@ -110,6 +152,26 @@ async fn local(ctx: Context, steps: u32) -> Result<u32> {
             .await?;
     }
     Ok(steps)
+}
+
+async fn sleep(ctx: Context, _: ()) -> Result<()> {
+    ctx.sleep(Duration::from_secs(3_600)).await
+}
+
+/// Answers when each step was run, in nanoseconds from some time of this process.
+async fn long(ctx: Context, steps: u32) -> Result<Vec<u64>> {
+    let mut times = Vec::new();
+    for _ in 0..steps {
+        let time = ctx.run("step", || async { Ok::<_, Error>(nanoseconds()) });
+        times.push(time.await?);
+    }
+    Ok(times)
+}
+
+fn nanoseconds() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let start = START.get_or_init(Instant::now);
+    u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX)
 }
 
 async fn remote(ctx: Context, steps: u32) -> Result<u32> {
@@ -129,27 +191,4 @@ async fn fan(ctx: Context, steps: u32) -> Result<u32> {
 /// The activity.
 pub(crate) async fn noop(_: ActivityContext, input: u32) -> Result<u32> {
     Ok(input)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn cells_are_chosen_by_workload_or_name() {
-        let names = |only: &[&str]| -> Vec<String> {
-            let only: Vec<String> = only.iter().map(|name| (*name).to_owned()).collect();
-            cells(&only).unwrap().iter().map(Cell::to_string).collect()
-        };
-        assert_eq!(names(&[]).len(), 12);
-        assert_eq!(
-            names(&["hello@1", "fan100"]),
-            ["hello@1", "fan100@1", "fan100@16", "fan100@64"]
-        );
-        let error = cells(&["hello@2".to_owned()]).unwrap_err().to_string();
-        assert!(
-            error.contains("hello@2") && error.contains("hello@64"),
-            "{error}"
-        );
-    }
 }

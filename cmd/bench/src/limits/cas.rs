@@ -34,11 +34,12 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    pub(crate) async fn make(js: &Context) -> Result<Self, BenchError> {
+    pub(crate) async fn make(js: &Context, replicas: usize) -> Result<Self, BenchError> {
         let config = Config {
             name: STREAM.to_owned(),
             subjects: vec![format!("{PREFIX}.>")],
             storage: StorageType::File,
+            num_replicas: replicas,
             discard: DiscardPolicy::New,
             max_messages_per_subject: 1,
             duplicate_window: Duration::from_secs(10),

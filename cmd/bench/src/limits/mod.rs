@@ -4,63 +4,114 @@
 mod cas;
 mod ping_pong;
 
+use async_nats::jetstream::Context;
+
 use crate::{
-    cli::Plan,
+    course::{Breadth, Plan},
     error::BenchError,
-    report::{LimitRow, Report},
+    report::LimitRow,
     server::Server,
     stats::median,
     usage::{Each, Pids},
     window::{Load, Window},
 };
 
-/// Chains of the ping-pong.
-const CHAINS: [usize; 3] = [1, 256, 1_000];
+/// One of the limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Updates of one value with so many keys in flight.
+    Updates {
+        keys: usize,
+        /// What it is called.
+        name: &'static str,
+    },
+    /// The ping-pong with so many chains.
+    PingPong {
+        chains: usize,
+        /// What it is called.
+        name: &'static str,
+    },
+}
 
-/// Keys in flight of the updates: many, and one alone.
-const KEYS: [(usize, &str); 2] = [(256, "L1"), (1, "L3")];
+use Limit::{PingPong, Updates};
 
-/// Measure all limits, and report each.
+/// All limits, in the order of the table.
+#[rustfmt::skip]
+const LIMITS: [Limit; 5] = [
+    Updates { keys: 256, name: "L1" },
+    Updates { keys: 1, name: "L3" },
+    PingPong { chains: 1, name: "L2@1" },
+    PingPong { chains: 256, name: "L2@256" },
+    PingPong { chains: 1_000, name: "L2@1000" },
+];
+
+impl Limit {
+    /// Those that are measured at this breadth.
+    pub(crate) fn of(breadth: Breadth) -> Vec<Self> {
+        match breadth {
+            Breadth::All | Breadth::Targets => LIMITS.to_vec(),
+            Breadth::Writes => LIMITS[..1].to_vec(),
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Updates { name, .. } | PingPong { name, .. } => name,
+        }
+    }
+}
+
+/// Measure a limit.
 pub(crate) async fn measure(
+    limit: Limit,
     server: &Server,
     plan: &Plan,
     pids: Pids,
-    report: &mut Report,
-) -> Result<(), BenchError> {
-    let client = server.connect().await?;
-    let js = async_nats::jetstream::new(client);
-    for (keys, name) in KEYS {
-        let mut windows = Vec::new();
-        for _ in 0..plan.runs {
-            let bucket = cas::Bucket::make(&js).await?;
-            let load = Load::of(name, (0..keys).map(|number| bucket.chain(number)));
-            windows.push(load.measure(plan, pids).await?);
-            bucket.delete().await?;
-        }
-        report.limit(row(name.to_owned(), cas::WHAT, keys, &windows));
+) -> Result<LimitRow, BenchError> {
+    let js = async_nats::jetstream::new(server.connect().await?);
+    let mut windows = Vec::new();
+    for _ in 0..plan.runs {
+        windows.push(run(limit, &js, server.replicas, plan, pids).await?);
     }
-    for chains in CHAINS {
-        let name = format!("L2@{chains}");
-        let mut windows = Vec::new();
-        for _ in 0..plan.runs {
-            let table = ping_pong::Table::make(&js).await?;
-            let load = table.load(name.clone(), chains).await?;
-            windows.push(load.measure(plan, pids).await?);
-            table.delete().await?;
-        }
-        report.limit(row(name, ping_pong::WHAT, chains, &windows));
-    }
-    Ok(())
+    Ok(match limit {
+        Updates { keys, name } => row(name, cas::WHAT, keys, &windows),
+        PingPong { chains, name } => row(name, ping_pong::WHAT, chains, &windows),
+    })
 }
 
-fn row(name: String, what: &'static str, in_flight: usize, windows: &[Window]) -> LimitRow {
+async fn run(
+    limit: Limit,
+    js: &Context,
+    replicas: usize,
+    plan: &Plan,
+    pids: Pids,
+) -> Result<Window, BenchError> {
+    match limit {
+        Updates { keys, name } => {
+            let bucket = cas::Bucket::make(js, replicas).await?;
+            let load = Load::of(name, (0..keys).map(|number| bucket.chain(number)));
+            let window = load.measure(plan, pids).await?;
+            bucket.delete().await?;
+            Ok(window)
+        }
+        PingPong { chains, name } => {
+            let table = ping_pong::Table::make(js, replicas).await?;
+            let load = table.load(name.to_owned(), chains).await?;
+            let window = load.measure(plan, pids).await?;
+            table.delete().await?;
+            Ok(window)
+        }
+    }
+}
+
+fn row(name: &str, what: &'static str, in_flight: usize, windows: &[Window]) -> LimitRow {
     let of = |figure: &dyn Fn(&Window) -> f64| {
         let mut figures: Vec<f64> = windows.iter().map(figure).collect();
         median(&mut figures).unwrap_or_default()
     };
     let cpu: Vec<Each<f64>> = windows.iter().map(|window| window.cpu_seconds).collect();
     LimitRow {
-        name,
+        name: name.to_owned(),
         what,
         in_flight,
         per_second: of(&Window::per_second),

@@ -45,13 +45,14 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) async fn make(js: &Context) -> Result<Self, BenchError> {
+    pub(crate) async fn make(js: &Context, replicas: usize) -> Result<Self, BenchError> {
         for queue in [TASKS, RESULTS] {
             let config = Config {
                 name: queue.stream.to_owned(),
                 subjects: vec![format!("{}.*", queue.prefix)],
                 retention: RetentionPolicy::WorkQueue,
                 storage: StorageType::File,
+                num_replicas: replicas,
                 ..Config::default()
             };
             js.create_stream(config)
