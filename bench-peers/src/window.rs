@@ -1,0 +1,209 @@
+//! Closed loops, and the windows of time that are measured.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::{task::JoinSet, time::timeout};
+
+use crate::{
+    cli::Plan,
+    error::PeersError,
+    stats::{median, quantile},
+    system::Client,
+    workload::Cell,
+};
+
+/// How often is looked whether a window is over.
+const LOOK_PAUSE: Duration = Duration::from_millis(20);
+
+/// One workflow that was completed.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    at: Instant,
+    took: Duration,
+}
+
+/// Loops under way: each starts a workflow once its one before has been answered. Dropped, they
+/// are aborted.
+struct Load {
+    loops: usize,
+    tasks: JoinSet<PeersError>,
+    done: Arc<Mutex<Vec<Sample>>>,
+}
+
+/// What was measured in one window.
+#[derive(Clone, Debug)]
+struct Window {
+    seconds: f64,
+    /// Of the workflows completed in it, in milliseconds, sorted.
+    latencies_ms: Vec<f64>,
+}
+
+/// Medians of the windows.
+#[derive(Clone, Debug)]
+pub(crate) struct Measured {
+    /// Workflows a second in each window.
+    pub(crate) runs: Vec<f64>,
+    pub(crate) window_seconds: f64,
+    pub(crate) workflows_per_second: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+}
+
+/// Warm up, then measure window after window under the same load.
+pub(crate) async fn measure(
+    client: &Client,
+    cell: Cell,
+    plan: &Plan,
+) -> Result<Measured, PeersError> {
+    let mut load = Load::new(cell.concurrency);
+    for _ in 0..cell.concurrency {
+        let done = Arc::clone(&load.done);
+        load.tasks.spawn(run_loop(client.clone(), cell, done));
+    }
+    load.window(plan.warm_up, plan.stall).await?;
+    let mut windows = Vec::new();
+    for _ in 0..plan.runs {
+        windows.push(load.window(plan.window, plan.stall).await?);
+    }
+    Ok(Measured::of(&windows))
+}
+
+/// Ends only by a failure.
+async fn run_loop(client: Client, cell: Cell, done: Arc<Mutex<Vec<Sample>>>) -> PeersError {
+    loop {
+        let started = Instant::now();
+        if let Err(error) = client.call(cell.workload).await {
+            return error;
+        }
+        let at = Instant::now();
+        let took = at - started;
+        done.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(Sample { at, took });
+    }
+}
+
+impl Load {
+    fn new(loops: usize) -> Self {
+        Self {
+            loops,
+            tasks: JoinSet::new(),
+            done: Arc::default(),
+        }
+    }
+
+    /// A window that begins now. It is longer than `time` if less than one a loop was completed.
+    async fn window(&mut self, time: Duration, stall: Duration) -> Result<Window, PeersError> {
+        self.take();
+        let from = Instant::now();
+        let mut progress = (0, from);
+        loop {
+            let (now, completed) = (Instant::now(), self.completed());
+            if completed > progress.0 {
+                progress = (completed, now);
+            }
+            if now - progress.1 > stall {
+                return Err(PeersError::NoProgress(stall));
+            }
+            let left = time.saturating_sub(now - from);
+            if left.is_zero() && completed >= self.loops {
+                break;
+            }
+            let pause = if left.is_zero() { LOOK_PAUSE } else { left };
+            self.pass(pause.min(LOOK_PAUSE)).await?;
+        }
+        let to = Instant::now();
+        let mut latencies_ms: Vec<f64> = self
+            .take()
+            .iter()
+            .filter(|sample| sample.at >= from && sample.at < to)
+            .map(|sample| sample.took.as_secs_f64() * 1e3)
+            .collect();
+        latencies_ms.sort_by(f64::total_cmp);
+        Ok(Window {
+            seconds: (to - from).as_secs_f64(),
+            latencies_ms,
+        })
+    }
+
+    fn completed(&self) -> usize {
+        self.done
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
+    }
+
+    fn take(&self) -> Vec<Sample> {
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut done)
+    }
+
+    /// Wait, unless a loop fails meanwhile.
+    async fn pass(&mut self, time: Duration) -> Result<(), PeersError> {
+        match timeout(time, self.tasks.join_next()).await {
+            Err(_) => Ok(()),
+            Ok(Some(Ok(error))) => Err(error),
+            Ok(Some(Err(_)) | None) => Err(PeersError::Ended("load")),
+        }
+    }
+}
+
+impl Measured {
+    fn of(windows: &[Window]) -> Self {
+        let rate = |window: &Window| window.latencies_ms.len() as f64 / window.seconds;
+        let all =
+            |figure: &dyn Fn(&Window) -> f64| -> Vec<f64> { windows.iter().map(figure).collect() };
+        let latency = |q: f64| median(all(&|window| quantile(&window.latencies_ms, q)));
+        Self {
+            runs: all(&rate),
+            window_seconds: median(all(&|window| window.seconds)),
+            workflows_per_second: median(all(&rate)),
+            p50_ms: latency(0.5),
+            p99_ms: latency(0.99),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pauses(millis: u64) -> Load {
+        let mut load = Load::new(4);
+        for _ in 0..4 {
+            let done = Arc::clone(&load.done);
+            load.tasks.spawn(async move {
+                loop {
+                    let started = Instant::now();
+                    tokio::time::sleep(Duration::from_millis(millis)).await;
+                    let at = Instant::now();
+                    let took = at - started;
+                    done.lock().unwrap().push(Sample { at, took });
+                }
+            });
+        }
+        load
+    }
+
+    const STALL: Duration = Duration::from_millis(500);
+
+    #[tokio::test]
+    async fn a_window_counts_what_was_completed_in_it() {
+        let window = pauses(10).window(Duration::from_millis(200), STALL).await;
+        let measured = Measured::of(&[window.unwrap()]);
+        assert!((100.0..=400.0).contains(&measured.workflows_per_second));
+        assert!(measured.p50_ms >= 10.0);
+    }
+
+    #[tokio::test]
+    async fn a_window_waits_for_slow_work_and_not_for_ever() {
+        let window = pauses(300).window(Duration::from_millis(200), STALL).await;
+        let window = window.unwrap();
+        assert!(window.seconds > 0.2 && window.latencies_ms.len() >= 4);
+        let stalled = pauses(60_000).window(Duration::ZERO, STALL).await;
+        assert!(matches!(stalled, Err(PeersError::NoProgress(_))));
+    }
+}
