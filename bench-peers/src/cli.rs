@@ -36,7 +36,7 @@ pub(crate) struct Options {
     #[arg(long, value_parser = seconds)]
     seconds: Option<Duration>,
     /// Give a workload up when nothing is completed for so many seconds
-    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "200", value_parser = seconds)]
     stall: Duration,
     /// Only these, as in `hello`, `chain10@256`; may be repeated or separated by commas
     #[arg(long, value_name = "WORKLOAD[@CONCURRENCY]", value_delimiter = ',')]

@@ -67,11 +67,14 @@ impl Installation {
         })
     }
 
-    pub(crate) async fn end(self) -> Result<(), PeersError> {
+    /// The pool may have opened connections of its own accord.
+    pub(crate) async fn check_sync(&self) -> Result<(), PeersError> {
+        expect_sync(&self.store, self.sync).await
+    }
+
+    pub(crate) async fn end(self) {
         self.runtime.shutdown(None).await;
-        let still = expect_sync(&self.store, self.sync).await;
         self.store.get_pool().close().await;
-        still
     }
 }
 

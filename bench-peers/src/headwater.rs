@@ -15,7 +15,7 @@ use crate::{
     child::{Child, PATIENCE},
     cli::Options,
     error::{Doing as _, PeersError, check},
-    role::{log_warnings, ready},
+    role::{log, ready},
     system::Sync,
     workload::{LOCAL, NOOP, REMOTE, Workload},
 };
@@ -171,7 +171,7 @@ async fn serve(
     config: Config,
     register: impl FnOnce(Processor) -> Result<Processor, ::headwater::ProcessorError>,
 ) -> Result<(), PeersError> {
-    log_warnings();
+    log("warn");
     let processor = Processor::connect(config).await.doing("connecting")?;
     let processor = register(processor).doing("registering")?;
     let _running = processor.start().await.doing("starting")?;

@@ -50,8 +50,9 @@ async fn main() -> ExitCode {
     let ended = match cli.role {
         Some(role) => role::run(role).await,
         None => {
-            // Before duroxide sets up its own, which writes all it does to standard output.
-            role::log_warnings();
+            // Before duroxide sets up its own, which writes all it does to standard output. At this
+            // load it warns many times a second that SQLite is locked.
+            role::log("error");
             bench(&cli.options).await
         }
     };

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::{
     error::PeersError,
-    system::{Sync, System},
+    system::{SYSTEMS, Sync, System},
     table,
     window::Measured,
     workload::Cell,
@@ -212,17 +212,35 @@ impl Report {
         }));
     }
 
+    /// What was measured of another workload that is the very same on this product.
+    pub(crate) fn same(&self, cell: Cell, system: System, sync: Sync) -> Option<CellRow> {
+        let other = system.same_as(cell)?.to_string();
+        let is_it =
+            |row: &&CellRow| row.name == other && row.system == system && row.durability == sync;
+        let row = self.cells.iter().find(is_it)?;
+        Some(CellRow {
+            name: cell.to_string(),
+            workload: cell.workload.name,
+            ..row.clone()
+        })
+    }
+
     /// Set what was measured of this workload beside each other.
     pub(crate) fn compare(&mut self, cell: Cell) {
         let name = cell.to_string();
         for footing in FOOTINGS {
-            let of_cell = || {
-                self.cells
-                    .iter()
-                    .filter(|row| row.name == name && row.durability == footing.sync(row.system))
+            let of = |system: System| {
+                let is_it = |row: &&CellRow| {
+                    row.name == name
+                        && row.system == system
+                        && row.durability == footing.sync(system)
+                };
+                self.cells.iter().find(is_it)
             };
-            let ours = of_cell().find(|row| row.system == System::Headwater);
-            let lines: Vec<Line> = of_cell()
+            let ours = of(System::Headwater);
+            let lines: Vec<Line> = SYSTEMS
+                .into_iter()
+                .filter_map(of)
                 .map(|row| {
                     let theirs = (row.system != System::Headwater).then_some(row);
                     let ratio = ours.zip(theirs);

@@ -17,7 +17,7 @@ use crate::{
     child::Child,
     cli::Options,
     error::{Doing as _, PeersError, check},
-    role::{log_warnings, ready},
+    role::{log, ready},
     system::Sync,
     workload::Workload,
 };
@@ -88,9 +88,7 @@ pub(crate) struct Client {
 fn http_client() -> Http<HttpConnector, Full<Bytes>> {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
-    let mut builder = Http::builder(TokioExecutor::new());
-    builder.http2_only(std::env::var_os("PEERS_H2").is_some());
-    builder.build(connector)
+    Http::builder(TokioExecutor::new()).build(connector)
 }
 
 impl Client {
@@ -230,7 +228,7 @@ pub(crate) async fn serve_steps() -> Result<(), PeersError> {
 }
 
 async fn serve(endpoint: Endpoint) -> Result<(), PeersError> {
-    log_warnings();
+    log("warn");
     let listen = async {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         Ok((listener.local_addr()?, listener))

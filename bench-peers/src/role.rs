@@ -71,10 +71,10 @@ pub(crate) async fn run(role: Role) -> Result<(), PeersError> {
     }
 }
 
-/// Warnings go to standard error.
-pub(crate) fn log_warnings() {
+/// What is logged goes to standard error.
+pub(crate) fn log(filter: &str) {
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new("warn"))
+        .with_env_filter(EnvFilter::new(filter))
         .with_writer(std::io::stderr)
         .with_ansi(false)
         .init();

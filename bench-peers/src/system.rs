@@ -7,8 +7,12 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use crate::{
-    cli::Options, duroxide, error::PeersError, folder::Folder, headwater, restate,
-    workload::Workload,
+    cli::Options,
+    duroxide,
+    error::PeersError,
+    folder::Folder,
+    headwater, restate,
+    workload::{CHAIN10, Cell, REMOTE10, Workload},
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
@@ -60,6 +64,15 @@ impl System {
             (Self::Duroxide, Sync::Process) => "as it comes (SQLite WAL, synchronous=NORMAL)",
             (Self::Duroxide, Sync::Fsync) => "SQLite WAL with PRAGMA synchronous=FULL",
         }
+    }
+
+    /// A cell that is the very same on this product: all steps of duroxide are activities.
+    pub(crate) fn same_as(self, cell: Cell) -> Option<Cell> {
+        let is_same = self == Self::Duroxide && cell.workload == REMOTE10;
+        is_same.then_some(Cell {
+            workload: CHAIN10,
+            ..cell
+        })
     }
 
     /// The version that is measured, or why it is not measured.
@@ -126,10 +139,18 @@ impl Installation {
         }
     }
 
-    /// See that it still syncs as it should, as far as it tells; then end its processes.
-    pub(crate) async fn end(self) -> Result<(), PeersError> {
-        match self.running {
+    /// See that it still syncs as it should, as far as it tells.
+    pub(crate) async fn check_sync(&self) -> Result<(), PeersError> {
+        match &self.running {
             Running::Headwater(_) | Running::Restate(_) => Ok(()),
+            Running::Duroxide(running) => running.check_sync().await,
+        }
+    }
+
+    /// End its processes; those that are dropped instead are killed.
+    pub(crate) async fn end(self) {
+        match self.running {
+            Running::Headwater(_) | Running::Restate(_) => {}
             Running::Duroxide(running) => running.end().await,
         }
     }

@@ -11,12 +11,15 @@ use crate::{
     cli::Plan,
     error::PeersError,
     stats::{median, quantile},
-    system::Client,
+    system::{Client, Installation},
     workload::Cell,
 };
 
 /// How often is looked whether a window is over.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
+
+/// A window that has taken so many times what was planned is the last one.
+const SLOW: f64 = 4.0;
 
 /// One workflow that was completed.
 #[derive(Clone, Copy, Debug)]
@@ -52,12 +55,14 @@ pub(crate) struct Measured {
     pub(crate) p99_ms: f64,
 }
 
-/// Warm up, then measure window after window under the same load.
+/// Warm up, then measure window after window under the same load. What is so slow that a window
+/// has become much longer than planned is measured once.
 pub(crate) async fn measure(
-    client: &Client,
+    installation: &Installation,
     cell: Cell,
     plan: &Plan,
 ) -> Result<Measured, PeersError> {
+    let client = installation.client();
     let mut load = Load::new(cell.concurrency);
     for _ in 0..cell.concurrency {
         let done = Arc::clone(&load.done);
@@ -66,8 +71,15 @@ pub(crate) async fn measure(
     load.window(plan.warm_up, plan.stall).await?;
     let mut windows = Vec::new();
     for _ in 0..plan.runs {
-        windows.push(load.window(plan.window, plan.stall).await?);
+        let window = load.window(plan.window, plan.stall).await?;
+        let is_slow = window.seconds > SLOW * plan.window.as_secs_f64();
+        windows.push(window);
+        if is_slow {
+            break;
+        }
     }
+    // While the loops still run: it must have been so all along.
+    installation.check_sync().await?;
     Ok(Measured::of(&windows))
 }
 

@@ -26,12 +26,12 @@ const HELLO: Workload = Workload {
     kind: Steps::Local,
     steps: 1,
 };
-const CHAIN10: Workload = Workload {
+pub(crate) const CHAIN10: Workload = Workload {
     name: "chain10",
     kind: Steps::Local,
     steps: 10,
 };
-const REMOTE10: Workload = Workload {
+pub(crate) const REMOTE10: Workload = Workload {
     name: "remote10",
     kind: Steps::Remote,
     steps: 10,
