@@ -20,8 +20,8 @@ pub(crate) enum PeersError {
     },
     #[error("the {0} process has ended early")]
     Ended(&'static str),
-    #[error("nothing was completed for {0:?}")]
-    NoProgress(Duration),
+    #[error("nothing was completed for {0:?} {1}")]
+    NoProgress(Duration, String),
     #[error("{what}: {reason}")]
     Failed { what: &'static str, reason: String },
     #[error("a workflow answered {answer:?} and not {expected}")]

@@ -59,6 +59,8 @@ pub(crate) struct CellRow {
     pub(crate) steps_per_second: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
+    /// Workflows that failed, in all windows.
+    pub(crate) failed: u64,
 }
 
 impl CellRow {
@@ -76,6 +78,7 @@ impl CellRow {
             steps_per_second: measured.workflows_per_second * f64::from(cell.workload.steps),
             p50_ms: measured.p50_ms,
             p99_ms: measured.p99_ms,
+            failed: measured.failed,
         }
     }
 }
@@ -195,9 +198,12 @@ impl Report {
             name,
             workflows_per_second,
             p50_ms,
+            failed,
             ..
         } = &row;
-        eprintln!("{name}: {workflows_per_second:.1} workflows/s, p50 {p50_ms:.2} ms");
+        eprintln!(
+            "{name}: {workflows_per_second:.1} workflows/s, p50 {p50_ms:.2} ms, {failed} failed"
+        );
         self.cells.push(row);
     }
 
@@ -296,6 +302,7 @@ mod tests {
                 workflows_per_second: rate,
                 p50_ms: 1.0,
                 p99_ms: 1.0,
+                failed: 0,
             };
             report.cell(CellRow::new(cell, system, sync, &measured));
         }

@@ -1,6 +1,9 @@
 //! Restate: its server, a service process with the workflows and one with the steps.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -23,7 +26,7 @@ use crate::{
 };
 
 pub(crate) struct Installation {
-    pub(crate) client: Client,
+    pub(crate) client: Arc<Client>,
     // In the order in which they are ended.
     steps: Child,
     workflows: Child,
@@ -50,10 +53,10 @@ impl Installation {
         folder: &Path,
     ) -> Result<Self, PeersError> {
         let (server, ports) = start_server(binary(options)?, sync, folder).await?;
-        let client = Client {
+        let client = Arc::new(Client {
             http: http_client(),
             ingress: format!("http://127.0.0.1:{}", ports.ingress),
-        };
+        });
         let mut workflows = Child::role("workflows", &[], folder)?;
         let workflows_at = workflows.await_ready().await?;
         let mut steps = Child::role("steps", &[], folder)?;
@@ -79,7 +82,6 @@ impl Installation {
 }
 
 /// Calls handlers through the ingress: HTTP/1.1, with connections that are kept.
-#[derive(Clone)]
 pub(crate) struct Client {
     http: Http<HttpConnector, Full<Bytes>>,
     ingress: String,

@@ -1,6 +1,6 @@
 //! Who is measured, and how each of them syncs.
 
-use std::{path::Path, process::Command};
+use std::{path::Path, process::Command, sync::Arc};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -93,8 +93,8 @@ pub(crate) struct Installation {
 }
 
 enum Running {
-    Headwater(headwater::Installation),
-    Restate(restate::Installation),
+    Headwater(Box<headwater::Installation>),
+    Restate(Box<restate::Installation>),
     Duroxide(duroxide::Installation),
 }
 
@@ -109,10 +109,12 @@ impl Installation {
         let path = folder.path();
         let running = match system {
             System::Headwater => {
-                Running::Headwater(headwater::Installation::start(options, sync, path).await?)
+                let running = headwater::Installation::start(options, sync, path).await?;
+                Running::Headwater(Box::new(running))
             }
             System::Restate => {
-                Running::Restate(restate::Installation::start(options, sync, path).await?)
+                let running = restate::Installation::start(options, sync, path).await?;
+                Running::Restate(Box::new(running))
             }
             System::Duroxide => Running::Duroxide(duroxide::Installation::start(sync, path).await?),
         };
@@ -125,7 +127,7 @@ impl Installation {
     pub(crate) fn client(&self) -> Client {
         match &self.running {
             Running::Headwater(running) => Client::Headwater(running.client.clone()),
-            Running::Restate(running) => Client::Restate(running.client.clone()),
+            Running::Restate(running) => Client::Restate(Arc::clone(&running.client)),
             Running::Duroxide(running) => Client::Duroxide(running.client.clone()),
         }
     }
@@ -160,7 +162,7 @@ impl Installation {
 #[derive(Clone)]
 pub(crate) enum Client {
     Headwater(::headwater::Client),
-    Restate(restate::Client),
+    Restate(Arc<restate::Client>),
     Duroxide(duroxide::Client),
 }
 

@@ -7,7 +7,7 @@ use crate::report::Line;
 /// Columns that are text; the others are numbers.
 const TEXT_COLUMNS: usize = 3;
 
-const HEAD: [&str; 10] = [
+const HEAD: [&str; 11] = [
     "workload",
     "durability",
     "product",
@@ -15,6 +15,7 @@ const HEAD: [&str; 10] = [
     "steps/s",
     "p50 ms",
     "p99 ms",
+    "failed",
     "ours÷theirs wf/s",
     "p50",
     "p99",
@@ -49,6 +50,7 @@ fn texts(line: &Line) -> [String; HEAD.len()] {
         format!("{:.0}", row.steps_per_second),
         format!("{:.2}", row.p50_ms),
         format!("{:.2}", row.p99_ms),
+        row.failed.to_string(),
         ratio(of.map(|of| of.workflows_per_second)),
         ratio(of.map(|of| of.p50)),
         ratio(of.map(|of| of.p99)),

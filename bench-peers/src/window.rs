@@ -1,11 +1,14 @@
 //! Closed loops, and the windows of time that are measured.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use tokio::{task::JoinSet, time::timeout};
+use tokio::{
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 
 use crate::{
     cli::Plan,
@@ -17,6 +20,9 @@ use crate::{
 
 /// How often is looked whether a window is over.
 const LOOK_PAUSE: Duration = Duration::from_millis(20);
+
+/// What a loop waits after a failure.
+const FAILURE_PAUSE: Duration = Duration::from_millis(10);
 
 /// A window that has taken so many times what was planned is the last one.
 const SLOW: f64 = 4.0;
@@ -32,14 +38,24 @@ struct Sample {
 /// are aborted.
 struct Load {
     loops: usize,
-    tasks: JoinSet<PeersError>,
-    done: Arc<Mutex<Vec<Sample>>>,
+    tasks: JoinSet<()>,
+    done: Arc<Mutex<Done>>,
+}
+
+/// What the loops have done since it was last taken.
+#[derive(Debug, Default)]
+struct Done {
+    samples: Vec<Sample>,
+    /// Workflows that failed.
+    failed: u64,
+    last_failure: Option<String>,
 }
 
 /// What was measured in one window.
 #[derive(Clone, Debug)]
 struct Window {
     seconds: f64,
+    failed: u64,
     /// Of the workflows completed in it, in milliseconds, sorted.
     latencies_ms: Vec<f64>,
 }
@@ -53,6 +69,8 @@ pub(crate) struct Measured {
     pub(crate) workflows_per_second: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
+    /// Workflows that failed, in all windows; they count for nothing else.
+    pub(crate) failed: u64,
 }
 
 /// Warm up, then measure window after window under the same load. What is so slow that a window
@@ -83,19 +101,27 @@ pub(crate) async fn measure(
     Ok(Measured::of(&windows))
 }
 
-/// Ends only by a failure.
-async fn run_loop(client: Client, cell: Cell, done: Arc<Mutex<Vec<Sample>>>) -> PeersError {
+async fn run_loop(client: Client, cell: Cell, done: Arc<Mutex<Done>>) {
     loop {
         let started = Instant::now();
-        if let Err(error) = client.call(cell.workload).await {
-            return error;
-        }
+        let answered = client.call(cell.workload).await;
         let at = Instant::now();
-        let took = at - started;
-        done.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Sample { at, took });
+        let Err(error) = answered else {
+            let took = at - started;
+            lock(&done).samples.push(Sample { at, took });
+            continue;
+        };
+        {
+            let mut done = lock(&done);
+            done.failed += 1;
+            done.last_failure = Some(error.to_string());
+        }
+        sleep(FAILURE_PAUSE).await;
     }
+}
+
+fn lock(done: &Mutex<Done>) -> MutexGuard<'_, Done> {
+    done.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Load {
@@ -118,7 +144,8 @@ impl Load {
                 progress = (completed, now);
             }
             if now - progress.1 > stall {
-                return Err(PeersError::NoProgress(stall));
+                let failure = self.take().last_failure;
+                return Err(PeersError::NoProgress(stall, failure.unwrap_or_default()));
             }
             let left = time.saturating_sub(now - from);
             if left.is_zero() && completed >= self.loops {
@@ -128,8 +155,9 @@ impl Load {
             self.pass(pause.min(LOOK_PAUSE)).await?;
         }
         let to = Instant::now();
-        let mut latencies_ms: Vec<f64> = self
-            .take()
+        let done = self.take();
+        let mut latencies_ms: Vec<f64> = done
+            .samples
             .iter()
             .filter(|sample| sample.at >= from && sample.at < to)
             .map(|sample| sample.took.as_secs_f64() * 1e3)
@@ -137,28 +165,24 @@ impl Load {
         latencies_ms.sort_by(f64::total_cmp);
         Ok(Window {
             seconds: (to - from).as_secs_f64(),
+            failed: done.failed,
             latencies_ms,
         })
     }
 
     fn completed(&self) -> usize {
-        self.done
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        lock(&self.done).samples.len()
     }
 
-    fn take(&self) -> Vec<Sample> {
-        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut done)
+    fn take(&self) -> Done {
+        std::mem::take(&mut lock(&self.done))
     }
 
-    /// Wait, unless a loop fails meanwhile.
+    /// Wait, unless a loop ends meanwhile, as none should.
     async fn pass(&mut self, time: Duration) -> Result<(), PeersError> {
         match timeout(time, self.tasks.join_next()).await {
             Err(_) => Ok(()),
-            Ok(Some(Ok(error))) => Err(error),
-            Ok(Some(Err(_)) | None) => Err(PeersError::Ended("load")),
+            Ok(_) => Err(PeersError::Ended("load")),
         }
     }
 }
@@ -175,6 +199,7 @@ impl Measured {
             workflows_per_second: median(all(&rate)),
             p50_ms: latency(0.5),
             p99_ms: latency(0.99),
+            failed: windows.iter().map(|window| window.failed).sum(),
         }
     }
 }
@@ -193,7 +218,7 @@ mod tests {
                     tokio::time::sleep(Duration::from_millis(millis)).await;
                     let at = Instant::now();
                     let took = at - started;
-                    done.lock().unwrap().push(Sample { at, took });
+                    lock(&done).samples.push(Sample { at, took });
                 }
             });
         }
@@ -216,6 +241,6 @@ mod tests {
         let window = window.unwrap();
         assert!(window.seconds > 0.2 && window.latencies_ms.len() >= 4);
         let stalled = pauses(60_000).window(Duration::ZERO, STALL).await;
-        assert!(matches!(stalled, Err(PeersError::NoProgress(_))));
+        assert!(matches!(stalled, Err(PeersError::NoProgress(..))));
     }
 }
