@@ -6,7 +6,7 @@ MAKEFLAGS += --no-print-directory
 BINARIES := headwater-processor headwater hello-service headwater-bench
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 
-# Arguments for run-service, run-processor, run-client, bench and crash, as in: make run-service ARGS='--delay 2s'
+# Arguments for run-service, run-processor, run-client, bench, bench-peers and crash, as in: make run-service ARGS='--delay 2s'
 ARGS ?=
 
 .PHONY: help
@@ -49,6 +49,10 @@ bench: ## Measure, and say which targets are met (ten minutes); JSON=1 prints on
 	@$(MAKE) build >&2
 	@set -eu; HEADWATER_NATS_SERVER="$$(nats/nats-server.sh)"; export HEADWATER_NATS_SERVER; \
 	bin/headwater-bench $(if $(JSON),--json) $(ARGS)
+
+.PHONY: bench-peers
+bench-peers: ## Restate and duroxide on the same workloads, beside Headwater; JSON=1 as in bench
+	@bench-peers/run.sh $(if $(JSON),--json) $(ARGS)
 
 .PHONY: sim
 sim: ## Simulate with faults, 300 seeds; SEED=s one with its timeline, SEEDS=n FROM=s many (optimised)
