@@ -34,8 +34,8 @@ pub struct Known {
     pub(super) ran: BTreeMap<(String, u32), Execution>,
     /// Steps that ran again.
     pub(super) repeats: Vec<Repeat>,
-    /// When swaps were lost, by key.
-    pub(super) lost: BTreeMap<String, Vec<Duration>>,
+    /// When two engines were found to be at a key, by key.
+    pub(super) contended: BTreeMap<String, Vec<Duration>>,
     /// Ticket that was let run last, by key of the queue.
     pub(super) last_let_run: BTreeMap<String, u64>,
 }
@@ -106,7 +106,7 @@ impl Known {
             released: BTreeSet::new(),
             ran: BTreeMap::new(),
             repeats: Vec::new(),
-            lost: BTreeMap::new(),
+            contended: BTreeMap::new(),
             last_let_run: BTreeMap::new(),
         }
     }
@@ -129,11 +129,22 @@ impl Known {
         &self.repeats
     }
 
+    /// Two engines are at a key: one has lost a swap, or written after the other.
+    pub(super) fn contended(&mut self, key: &str, at: Duration) {
+        self.contended.entry(key.to_owned()).or_default().push(at);
+    }
+
+    /// The engine that has written the value of an invocation.
+    pub(super) fn writer(&self, key: &str) -> Option<String> {
+        let (engine, _) = self.invocations.get(key)?.value.turn.id.rsplit_once('-')?;
+        Some(engine.to_owned())
+    }
+
     /// Whether two engines were at a key between these times.
     #[must_use]
     pub fn was_contended(&self, key: &str, from: Duration, to: Duration) -> bool {
-        let lost = self.lost.get(key).into_iter().flatten();
-        lost.into_iter().any(|at| (from..=to).contains(at))
+        let contended = self.contended.get(key).into_iter().flatten();
+        contended.into_iter().any(|at| (from..=to).contains(at))
     }
 
     /// The key that a command was sent to.

@@ -118,7 +118,7 @@ impl Checks {
                 value,
                 ttl,
             } => self
-                .stored(key, value, ttl)
+                .stored(at, key, value, ttl)
                 .map_err(|e| (key.to_owned(), e)),
             Event::Stored {
                 bucket: Bucket::Journal,
@@ -132,8 +132,7 @@ impl Checks {
             }
             Event::Stored { .. } => Ok(()),
             Event::Lost { key } => {
-                let lost = self.known.lost.entry(key.to_owned());
-                lost.or_default().push(at);
+                self.known.contended(key, at);
                 Ok(())
             }
             Event::Published {
@@ -166,11 +165,16 @@ impl Checks {
         }
     }
 
-    fn stored(&mut self, key: &str, value: &Bytes, ttl: Ttl) -> Result<(), String> {
+    fn stored(&mut self, at: Duration, key: &str, value: &Bytes, ttl: Ttl) -> Result<(), String> {
         let parsed = Key::parse(key).map_err(|e| e.to_string())?;
         match parsed.owner().map_err(|e| e.to_string())? {
             Owner::Invocation(_) => {
+                let before = self.known.writer(key);
                 journal::stored(&mut self.known, key, value, ttl)?;
+                // The one before may be at it still, and find out at its next swap.
+                if before.is_some() && before != self.known.writer(key) {
+                    self.known.contended(key, at);
+                }
                 keys::invocation_stored(&mut self.known, key)
             }
             Owner::KeyQueue { .. } => keys::queue_stored(&mut self.known, key, value),
