@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use ::headwater::{
-    ActivityContext, Client, Config, Context, Error, Processor, Result as StepResult, wire::Status,
+    ActivityContext, Client, Config, Context, Error, Processor, Result as StepResult, SyncInterval,
+    wire::Status,
 };
 use serde::Deserialize;
 use tokio::{
@@ -15,7 +16,7 @@ use crate::{
     child::{Child, PATIENCE},
     cli::Options,
     error::{Doing as _, PeersError, check},
-    role::{log, ready},
+    role::{Servers, log, ready},
     system::Sync,
     workload::{LOCAL, NOOP, REMOTE, Workload},
 };
@@ -47,11 +48,16 @@ impl Installation {
         folder: &Path,
     ) -> Result<Self, PeersError> {
         let (server, url) = start_server(binary(options)?, sync, folder).await?;
-        let mut engine = Child::role("engine", &["--url", &url], folder)?;
+        let sync_always = sync == Sync::Fsync;
+        let mut args = vec!["--url", &url];
+        if sync_always {
+            args.push("--sync-always");
+        }
+        let mut engine = Child::role("engine", &args, folder)?;
         engine.await_ready().await?;
-        let mut worker = Child::role("worker", &["--url", &url], folder)?;
+        let mut worker = Child::role("worker", &args, folder)?;
         worker.await_ready().await?;
-        let client = config(url)
+        let client = config(Servers { url, sync_always })
             .client()
             .await
             .doing("connecting to the NATS server")?;
@@ -146,14 +152,15 @@ async fn page(monitor: &str, path: &str) -> Option<String> {
 }
 
 /// The defaults, and nothing from the environment.
-fn config(url: String) -> Config {
+fn config(servers: Servers) -> Config {
     let mut config = Config::default();
-    config.nats.url = url;
+    config.nats.url = servers.url;
+    config.nats.sync_interval = servers.sync_always.then_some(SyncInterval::Always);
     config
 }
 
-pub(crate) async fn serve_engine(url: String) -> Result<(), PeersError> {
-    let mut config = config(url);
+pub(crate) async fn serve_engine(servers: Servers) -> Result<(), PeersError> {
+    let mut config = config(servers);
     config.worker.enabled = false;
     serve(config, |processor| {
         processor.workflow(LOCAL, local)?.workflow(REMOTE, remote)
@@ -161,8 +168,8 @@ pub(crate) async fn serve_engine(url: String) -> Result<(), PeersError> {
     .await
 }
 
-pub(crate) async fn serve_worker(url: String) -> Result<(), PeersError> {
-    let mut config = config(url);
+pub(crate) async fn serve_worker(servers: Servers) -> Result<(), PeersError> {
+    let mut config = config(servers);
     config.engine.enabled = false;
     serve(config, |processor| processor.activity(NOOP, noop)).await
 }

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::io::AsyncReadExt as _;
 use tracing_subscriber::EnvFilter;
@@ -24,15 +24,9 @@ pub(crate) enum Role {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Kind {
     /// Headwater: the workflows, no activities
-    Engine {
-        #[arg(long)]
-        url: String,
-    },
+    Engine(Servers),
     /// Headwater: the activities, no workflows
-    Worker {
-        #[arg(long)]
-        url: String,
-    },
+    Worker(Servers),
     /// Restate: the service of the workflows
     Workflows,
     /// Restate: the service that the workflows call
@@ -48,12 +42,22 @@ pub(crate) enum Kind {
     },
 }
 
+/// How Headwater's processes find their server.
+#[derive(Args, Debug)]
+pub(crate) struct Servers {
+    #[arg(long)]
+    pub(crate) url: String,
+    /// It syncs before each acknowledgement, and is declared to
+    #[arg(long)]
+    pub(crate) sync_always: bool,
+}
+
 pub(crate) async fn run(role: Role) -> Result<(), PeersError> {
     let Role::Role(kind) = role;
     die_with_the_bench()?;
     match kind {
-        Kind::Engine { url } => headwater::serve_engine(url).await,
-        Kind::Worker { url } => headwater::serve_worker(url).await,
+        Kind::Engine(servers) => headwater::serve_engine(servers).await,
+        Kind::Worker(servers) => headwater::serve_worker(servers).await,
         Kind::Workflows => restate::serve_workflows().await,
         Kind::Steps => restate::serve_steps().await,
         Kind::Server {

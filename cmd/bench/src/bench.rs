@@ -10,7 +10,8 @@ use crate::{
     installation::Installation,
     limits,
     report::{Part, Report, SetupRow},
-    role, study,
+    setting::Setting,
+    study,
     workload::{REMOTE1, REMOTE10},
 };
 
@@ -19,6 +20,7 @@ pub(crate) async fn run(
     installation: &mut Installation,
     report: &mut Report,
 ) -> Result<(), BenchError> {
+    let mut single_steps = None;
     for course in courses {
         installation.start_servers(course.setting).await?;
         let client = installation.server()?.connect().await?;
@@ -29,7 +31,11 @@ pub(crate) async fn run(
             runs: course.plan.runs,
             window_seconds: course.plan.window.as_secs_f64(),
         });
+        part.single_steps = single_steps;
         let ended = measure(course, installation, part).await;
+        if course.setting == Setting::SyncAlways {
+            single_steps = part.steps_per_second("chain10@256");
+        }
         // What there is, also after an error.
         part.judge();
         ended?;
@@ -72,7 +78,7 @@ pub(crate) async fn bench<'a>(
         plan: course.plan,
         server,
         pids: installation.pids(),
-        client: role::config(server.url.clone()).client().await?,
+        client: server.config().client().await?,
         js: async_nats::jetstream::new(server.connect().await?),
     })
 }

@@ -55,7 +55,8 @@ pub(crate) struct Options {
     /// Measure on a cluster of three on this machine, at full length
     #[arg(long)]
     cluster: bool,
-    /// Measure on a server that writes everything to the disk at once, at full length
+    /// Measure on a server that writes everything to the disk at once, with single updates and
+    /// with group commit, at full length
     #[arg(long)]
     sync_always: bool,
     /// Measure each workload at further concurrencies, which no target needs
@@ -91,6 +92,7 @@ impl Options {
             (self.single, Setting::One),
             (self.cluster, Setting::Cluster),
             (self.sync_always, Setting::SyncAlways),
+            (self.sync_always, Setting::GroupCommit),
         ];
         let mut settings: Vec<Setting> = named
             .into_iter()
@@ -115,6 +117,7 @@ impl Options {
         if is_default && !self.quick && self.only.is_empty() {
             courses.push((Setting::Cluster, Plan::SHORT, Breadth::Targets));
             courses.push((Setting::SyncAlways, Plan::SHORT, Breadth::Writes));
+            courses.push((Setting::GroupCommit, Plan::SHORT, Breadth::Writes));
         }
         courses
             .into_iter()
@@ -162,16 +165,17 @@ mod tests {
 
     #[test]
     fn the_servers_follow_the_flags() {
-        use Setting::{Cluster, One, SyncAlways};
+        use Setting::{Cluster, GroupCommit, One, SyncAlways};
         let settings = |args: &[&str]| -> Vec<Setting> {
             let courses = courses(args).unwrap();
             courses.iter().map(|course| course.setting).collect()
         };
-        assert_eq!(settings(&[]), [One, Cluster, SyncAlways]);
+        assert_eq!(settings(&[]), [One, Cluster, SyncAlways, GroupCommit]);
         assert_eq!(settings(&["--quick"]), [One]);
         assert_eq!(settings(&["--only", "hello"]), [One]);
         assert_eq!(settings(&["--single"]), [One]);
         assert_eq!(settings(&["--cluster", "--quick"]), [Cluster]);
-        assert_eq!(settings(&["--sync-always", "--single"]), [One, SyncAlways]);
+        let named = settings(&["--sync-always", "--single"]);
+        assert_eq!(named, [One, SyncAlways, GroupCommit]);
     }
 }

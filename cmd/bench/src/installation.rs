@@ -10,7 +10,6 @@ use crate::{
     child::Child,
     error::BenchError,
     metrics::Metrics,
-    role,
     server::Server,
     setting::Setting,
     usage::{Group, Pids, Process},
@@ -90,8 +89,12 @@ impl Installation {
     /// Start engine and worker, until both take work. Those that run are ended before.
     pub(crate) async fn start_roles(&mut self) -> Result<(), BenchError> {
         self.end_roles().await;
-        let url = self.server()?.url.clone();
-        let args = ["--url".as_ref(), url.as_ref()];
+        let server = self.server()?;
+        let url = server.url.clone();
+        let mut args = vec!["--url".as_ref(), url.as_ref()];
+        if server.setting == Setting::GroupCommit {
+            args.push("--group-commit".as_ref());
+        }
         let engine = Child::spawn("engine", &args, &self.part)?;
         let address = self.engine.insert(engine).await_ready().await?;
         self.metrics = Some(Metrics { address });
@@ -131,7 +134,7 @@ impl Installation {
     /// Print what bears on an error: why the invocation stands still, who has ended.
     pub(crate) async fn explain(&mut self, error: &BenchError) {
         if let (BenchError::Stalled { id, .. }, Some(server)) = (error, &self.server)
-            && let Ok(client) = role::config(server.url.clone()).client().await
+            && let Ok(client) = server.config().client().await
         {
             explain_invocation(&client, id).await;
         }

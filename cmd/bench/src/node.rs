@@ -114,9 +114,9 @@ fn is_complete(jetstream_page: &str, servers: usize) -> bool {
 /// Port -1: the system chooses, so that nobody can take the port meanwhile.
 fn configuration(setting: Setting, folder: &Path, index: usize, routes: &[u16]) -> String {
     let (store, log) = (folder.join("store"), folder.join("nats.log"));
-    let sync = match setting {
-        Setting::SyncAlways => " sync_interval: always\n",
-        Setting::One | Setting::Cluster => "",
+    let sync = match setting.syncs_always() {
+        true => " sync_interval: always\n",
+        false => "",
     };
     let cluster = routes.get(index).map_or_else(String::new, |own| {
         let all: Vec<String> = routes

@@ -101,6 +101,8 @@ pub(crate) struct Part {
     pub(crate) workloads: Vec<WorkloadRow>,
     /// Messages stored for a workflow of one remote step.
     pub(crate) remote1_messages: Option<f64>,
+    /// Steps a second of `chain10@256` on the same servers with single updates.
+    pub(crate) single_steps: Option<f64>,
     pub(crate) idle: Option<Idle>,
     pub(crate) memory: Option<Memory>,
     pub(crate) cold_reads: Vec<ColdRead>,
@@ -132,6 +134,7 @@ impl Report {
             limits: Vec::new(),
             workloads: Vec::new(),
             remote1_messages: None,
+            single_steps: None,
             idle: None,
             memory: None,
             cold_reads: Vec::new(),
@@ -157,6 +160,12 @@ impl Part {
     /// The name of a row of this part: unique in the report.
     pub(crate) fn name_of(&self, row: &str) -> String {
         format!("{}{row}", self.setup.setting.prefix())
+    }
+
+    /// Of a workload that was measured.
+    pub(crate) fn steps_per_second(&self, name: &str) -> Option<f64> {
+        let row = self.workloads.iter().find(|row| row.name == name)?;
+        Some(row.steps_per_second)
     }
 
     pub(crate) fn limit(&mut self, row: LimitRow) {

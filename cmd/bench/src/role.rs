@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use headwater::prelude::*;
+use headwater::{SyncInterval, prelude::*};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use tokio::io::AsyncReadExt as _;
 use tracing_subscriber::EnvFilter;
@@ -24,9 +24,9 @@ pub(crate) enum Role {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Kind {
     /// The workflows, no activities
-    Engine(Url),
+    Engine(Servers),
     /// The activities, no workflows
-    Worker(Url),
+    Worker(Servers),
     /// A nats-server that does not outlive the bench
     Server {
         #[arg(long)]
@@ -40,23 +40,26 @@ pub(crate) enum Kind {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct Url {
+pub(crate) struct Servers {
     #[arg(long)]
     url: String,
+    /// The server is declared to sync always, so writes are committed in groups
+    #[arg(long = "group-commit")]
+    group_commit: bool,
 }
 
 pub(crate) async fn run(role: Role) -> Result<(), BenchError> {
     let Role::Role(kind) = role;
     die_with_the_bench()?;
     match kind {
-        Kind::Engine(Url { url }) => {
-            let mut config = config(url);
+        Kind::Engine(Servers { url, group_commit }) => {
+            let mut config = config(url, group_commit);
             config.worker.enabled = false;
             config.metrics_addr = Some("127.0.0.1:0".to_owned());
             serve(workload::register(processor(config).await?)?).await
         }
-        Kind::Worker(Url { url }) => {
-            let mut config = config(url);
+        Kind::Worker(Servers { url, group_commit }) => {
+            let mut config = config(url, group_commit);
             config.engine.enabled = false;
             serve(
                 processor(config)
@@ -81,9 +84,10 @@ pub(crate) async fn run(role: Role) -> Result<(), BenchError> {
 }
 
 /// The defaults, and nothing from the environment: figures of one machine can be compared.
-pub(crate) fn config(url: String) -> Config {
+pub(crate) fn config(url: String, group_commit: bool) -> Config {
     let mut config = Config::default();
     config.nats.url = url;
+    config.nats.sync_interval = group_commit.then_some(SyncInterval::Always);
     config
 }
 

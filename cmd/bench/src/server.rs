@@ -9,10 +9,12 @@ use crate::{
     error::{BenchError, Doing as _},
     http,
     node::Node,
+    role,
     setting::Setting,
 };
 
 pub(crate) struct Server {
+    pub(crate) setting: Setting,
     pub(crate) nodes: Vec<Node>,
     /// Where clients connect: all nodes, separated by commas.
     pub(crate) url: String,
@@ -43,10 +45,16 @@ impl Server {
         let urls: Vec<&str> = nodes.iter().map(|node| node.url.as_str()).collect();
         let url = urls.join(",");
         Ok(Self {
+            setting,
             nodes,
             url,
             replicas,
         })
+    }
+
+    /// Configuration of what uses it.
+    pub(crate) fn config(&self) -> headwater::Config {
+        role::config(self.url.clone(), self.setting == Setting::GroupCommit)
     }
 
     /// A bare client of it.

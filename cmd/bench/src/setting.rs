@@ -9,6 +9,8 @@ pub(crate) enum Setting {
     Cluster,
     /// One server that writes everything to the disk before it acknowledges it.
     SyncAlways,
+    /// The same, and our processes know it: they commit in groups.
+    GroupCommit,
 }
 
 impl Setting {
@@ -18,6 +20,7 @@ impl Setting {
             Self::One => "",
             Self::Cluster => "r3/",
             Self::SyncAlways => "sync/",
+            Self::GroupCommit => "group/",
         }
     }
 
@@ -27,6 +30,7 @@ impl Setting {
             Self::One => "one",
             Self::Cluster => "cluster",
             Self::SyncAlways => "sync-always",
+            Self::GroupCommit => "group-commit",
         }
     }
 
@@ -35,16 +39,22 @@ impl Setting {
         match self {
             Self::One => "one server, default sync",
             Self::Cluster => "a cluster of three on this machine, three replicas",
-            Self::SyncAlways => "one server, sync_interval: always",
+            Self::SyncAlways => "one server, sync_interval: always, single updates",
+            Self::GroupCommit => "one server, sync_interval: always, group commit",
         }
     }
 
     /// Servers, and as many replicas of each stream.
     pub(crate) fn servers(self) -> usize {
         match self {
-            Self::One | Self::SyncAlways => 1,
+            Self::One | Self::SyncAlways | Self::GroupCommit => 1,
             Self::Cluster => 3,
         }
+    }
+
+    /// Whether its server syncs before each acknowledgement.
+    pub(crate) fn syncs_always(self) -> bool {
+        matches!(self, Self::SyncAlways | Self::GroupCommit)
     }
 
     /// Whether targets are set for it; else it is reported only.

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::{
     report::{LimitRow, Part, WorkloadRow},
+    setting::Setting,
     usage::Process,
 };
 
@@ -192,21 +193,34 @@ const TARGETS: [Target; 19] = [
     },
     Target {
         name: "chain10@256 steps/s", what: "not compared", better: Higher, target: None,
-        find: |part| {
-            let steps = workload(part, "chain10@256")?.steps_per_second;
-            Some((steps, "chain10@256".to_owned()))
-        },
+        find: |part| Some((part.steps_per_second("chain10@256")?, "chain10@256".to_owned())),
     },
 ];
+
+/// What is held against single updates on the same kind of server.
+const OF_GROUP_COMMIT: Target = Target {
+    name: "chain10@256 steps / single updates",
+    what: "local steps/s ÷ those without group commit",
+    better: Higher,
+    target: Some(3.0),
+    find: |part| {
+        let (steps, single) = (part.steps_per_second("chain10@256")?, part.single_steps?);
+        Some((steps / single, format!("{steps:.0}/s of {single:.0}/s")))
+    },
+};
 
 /// Every figure that could be found, and the names of those that could not.
 pub(crate) fn judge(part: &Part) -> (Vec<TargetRow>, Vec<String>) {
     let (mut rows, mut missing) = (Vec::new(), Vec::new());
-    for target in &TARGETS {
+    let is_grouped = part.setup.setting == Setting::GroupCommit;
+    let group_commit = is_grouped.then_some((&OF_GROUP_COMMIT, true));
+    let has_targets = part.setup.setting.has_targets();
+    let all = TARGETS.iter().map(|target| (target, has_targets));
+    for (target, has_target) in all.chain(group_commit) {
         let name = part.name_of(target.name);
         match (target.find)(part).filter(|(ratio, _)| ratio.is_finite()) {
             Some((ratio, from)) => {
-                let aim = target.target.filter(|_| part.setup.setting.has_targets());
+                let aim = target.target.filter(|_| has_target);
                 rows.push(TargetRow {
                     name,
                     what: target.what,
@@ -283,7 +297,6 @@ mod tests {
     use crate::{
         report::Report,
         report::sample::{limit_row, setup_row, workload_row},
-        setting::Setting,
         study::{ColdRead, Idle, Long, Memory},
     };
 

@@ -4,6 +4,7 @@
 mod commit;
 mod load;
 mod place;
+mod settle;
 mod wait;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};

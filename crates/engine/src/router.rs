@@ -1,7 +1,7 @@
 //! From the deliveries of all partitions to the actors, one a key.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     fmt::Write as _,
     sync::{
         Arc, Mutex, PoisonError,
@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use headwater_store::{Delivery, Env, Message, Store, Verdict, members::Members};
+use headwater_store::{Delivery, Env, Message, Revision, Store, Verdict, members::Members};
 use headwater_wire::{
     Command, Key, Partition,
     dead::{DeadKind, DeadLetter},
@@ -20,6 +20,10 @@ use headwater_wire::{
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::{EngineConfig, EngineMetrics, Registry, actor::Actor, emit::Backoff};
+
+/// Values that left memory and are remembered as settled: more than leave it in the time that
+/// an acknowledgement takes.
+const SETTLED_MAX: usize = 4_096;
 
 /// What everything in an engine shares.
 pub(crate) struct Shared {
@@ -37,6 +41,8 @@ pub(crate) struct Shared {
     pulled: Mutex<BTreeSet<Partition>>,
     turns: AtomicU64,
     actors: Mutex<BTreeMap<Key, mpsc::UnboundedSender<Delivered>>>,
+    /// Revisions of values that left memory when the effects of their last turn were settled.
+    settled: Mutex<VecDeque<Revision>>,
     room: Arc<Semaphore>,
     /// Told when the last actor has gone.
     empty: Notify,
@@ -78,6 +84,7 @@ impl Shared {
             pulled: Mutex::default(),
             turns: AtomicU64::new(0),
             actors: Mutex::new(BTreeMap::new()),
+            settled: Mutex::default(),
             room,
             empty: Notify::new(),
         })
@@ -117,6 +124,21 @@ impl Shared {
     /// Number of keys at work or in the cache.
     pub(crate) fn live(&self) -> usize {
         self.actors().len()
+    }
+
+    /// A value leaves memory at this revision, with the effects of its last turn settled.
+    pub(crate) fn remember_settled(&self, revision: Revision) {
+        let mut settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        if settled.len() == SETTLED_MAX {
+            settled.pop_front();
+        }
+        settled.push_back(revision);
+    }
+
+    /// Whether a value that is read at this revision is known to need no emitting.
+    pub(crate) fn was_settled(&self, revision: Revision) -> bool {
+        let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner);
+        settled.contains(&revision)
     }
 
     /// Wait until no key is at work any more.

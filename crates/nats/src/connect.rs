@@ -1,6 +1,9 @@
 //! One connection, checked: who answers, how old it is, whether it stores.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, ServerAddr};
 use headwater_store::{Env, StoreError};
@@ -55,6 +58,7 @@ pub(crate) async fn connect(options: &Options, env: Arc<dyn Env>) -> Result<Link
     let answers = answers.map_err(|error| StoreError::Refused(error.to_string()))?;
     let link = Link {
         requests: Requests::new(&inbox, answers, &env),
+        groups: OnceLock::new(),
         buckets: Buckets::new(&options.namespace),
         client,
         env,

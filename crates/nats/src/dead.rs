@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::{
     direct::DirectMessage,
     errors::code,
+    group::Write,
     link::{Ignored, Link, MessageQuery, Stored},
     publish::unescape,
 };
@@ -58,7 +59,8 @@ impl Link {
             return Ok(false);
         };
         let subject = self.own_subject(&stored)?;
-        self.publish(subject, None, stored.data).await?;
+        self.publish_alone(Write::new(subject, None, stored.data))
+            .await?;
         self.remove(&stream, seq).await?;
         Ok(true)
     }

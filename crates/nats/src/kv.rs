@@ -9,6 +9,7 @@ use headwater_wire::{Key, names::page_key};
 
 use crate::{
     direct::{DirectMessage, SUBJECTS_MAX},
+    group::{Lane, Write},
     link::{Link, MessageQuery, Stored},
     streams::BucketNames,
 };
@@ -58,9 +59,7 @@ impl Link {
             Expect::Revision(0) => Some((subject.clone(), value.clone())),
             _ => None,
         };
-        let answer = self
-            .publish(subject, put_headers(expect, ttl)?, value)
-            .await;
+        let answer = self.store(bucket, subject, expect, ttl, value).await;
         let (Err(StoreError::Conflict), Some((subject, value))) = (&answer, again) else {
             return answer;
         };
@@ -68,8 +67,24 @@ impl Link {
         let Some(marker) = self.marker(bucket, &subject).await? else {
             return Err(StoreError::Conflict);
         };
-        let headers = put_headers(Expect::Revision(marker), ttl)?;
-        self.publish(subject, headers, value).await
+        let expect = Expect::Revision(marker);
+        self.store(bucket, subject, expect, ttl, value).await
+    }
+
+    async fn store(
+        &self,
+        bucket: Bucket,
+        subject: String,
+        expect: Expect,
+        ttl: Ttl,
+        value: Bytes,
+    ) -> Result<Revision, StoreError> {
+        let write = Write::new(subject, put_headers(expect, ttl)?, value);
+        match bucket {
+            Bucket::State => self.publish(Lane::State, write).await,
+            // Few are written at the same time.
+            Bucket::Journal | Bucket::Members | Bucket::Config => self.publish_alone(write).await,
+        }
     }
 
     /// The sequence of the delete marker that a KV client has left on a key.

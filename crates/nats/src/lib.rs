@@ -22,6 +22,7 @@ mod direct;
 mod durability;
 mod errors;
 mod feed;
+mod group;
 mod hints;
 mod inbox;
 mod kv;

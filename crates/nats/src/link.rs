@@ -1,7 +1,10 @@
 //! The connection with its requests. Every request is bounded in time by the store's `Env`,
 //! and every failure becomes a [`StoreError`] that tells whether anything was stored.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_nats::{Client, HeaderMap, Message, StatusCode, Subject, Subscriber};
 use bytes::Bytes;
@@ -12,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::{
     errors::{ApiError, nobody_serves, of_publish},
+    group::Groups,
     requests::Requests,
     streams::Buckets,
 };
@@ -31,6 +35,8 @@ pub(crate) struct State {
 pub(crate) struct Link {
     pub(crate) client: Client,
     pub(crate) requests: Requests,
+    /// Where group commit pays.
+    pub(crate) groups: OnceLock<Groups>,
     pub(crate) buckets: Buckets,
     pub(crate) env: Arc<dyn Env>,
     pub(crate) namespace: Namespace,
@@ -75,6 +81,11 @@ pub(crate) struct MessageQuery<'a> {
 }
 
 impl Link {
+    /// Write in groups from now on: the server syncs its disk before each acknowledgement.
+    pub(crate) fn group_commits(self: &Arc<Self>) {
+        self.groups.get_or_init(|| Groups::start(self));
+    }
+
     /// Send a request and await its answer.
     pub(crate) async fn request(
         &self,

@@ -1,13 +1,13 @@
 //! Writes that a stream acknowledges.
 
 use async_nats::{HeaderMap, HeaderValue, header};
-use bytes::Bytes;
 use headwater_store::{Message, StoreError};
 use headwater_wire::{dead::DeadLetter, names::header as ours};
 use serde::Deserialize;
 
 use crate::{
     errors::ApiError,
+    group::{Lane, Write},
     link::{Link, unreadable},
 };
 
@@ -19,13 +19,22 @@ struct Answer {
 }
 
 impl Link {
+    /// Store a message, with others that come at the same time where that pays; answers its
+    /// sequence.
+    pub(crate) async fn publish(&self, lane: Lane, write: Write) -> Result<u64, StoreError> {
+        match self.groups.get() {
+            Some(groups) => groups.store(lane, write).await,
+            None => self.publish_alone(write).await,
+        }
+    }
+
     /// Publish to a stream and await its acknowledgement; answers the sequence.
-    pub(crate) async fn publish(
-        &self,
-        subject: String,
-        headers: Option<HeaderMap>,
-        body: Bytes,
-    ) -> Result<u64, StoreError> {
+    pub(crate) async fn publish_alone(&self, write: Write) -> Result<u64, StoreError> {
+        let Write {
+            subject,
+            headers,
+            body,
+        } = write;
         let answer = self.request(subject, headers, body, self.timeout).await?;
         let answer: Answer =
             serde_json::from_slice(&answer.payload).map_err(|error| unreadable(&error))?;
@@ -40,10 +49,12 @@ impl Link {
         let ns = &self.namespace;
         match message {
             Message::Command { to, body } => {
-                self.publish(ns.command_subject(&to), None, body).await
+                let write = Write::new(ns.command_subject(&to), None, body);
+                self.publish(Lane::Commands, write).await
             }
             Message::Task { topic, body } => {
-                self.publish(ns.task_subject(&topic), None, body).await
+                let write = Write::new(ns.task_subject(&topic), None, body);
+                self.publish(Lane::Tasks, write).await
             }
             Message::Schedule {
                 to,
@@ -55,12 +66,14 @@ impl Link {
                 headers.insert(header::NATS_SCHEDULE, format!("@at {due}"));
                 headers.insert(header::NATS_SCHEDULE_TARGET, ns.command_subject(&to));
                 let subject = ns.timer_subject(&to, timer);
-                self.publish(subject, Some(headers), body).await
+                let write = Write::new(subject, Some(headers), body);
+                self.publish(Lane::Commands, write).await
             }
             Message::Dead(letter) => {
                 let subject = ns.dead_subject(&letter);
                 let headers = dead_headers(&letter);
-                self.publish(subject, Some(headers), letter.payload).await
+                let write = Write::new(subject, Some(headers), letter.payload);
+                self.publish_alone(write).await
             }
         }
     }

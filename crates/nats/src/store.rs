@@ -16,7 +16,7 @@ use headwater_wire::{
 use crate::{
     connect,
     consume::PullConsumer,
-    durability::{DiskSync, Durability},
+    durability::{DiskSync, Durability, SyncInterval},
     errors::{ConnectError, SetupError},
     inbox,
     link::Link,
@@ -36,6 +36,9 @@ impl NatsStore {
     /// see [`NatsStore::setup`].
     pub async fn connect(options: Options, env: Arc<dyn Env>) -> Result<Arc<Self>, ConnectError> {
         let link = Arc::new(connect::connect(&options, env).await?);
+        if options.sync_interval == Some(SyncInterval::Always) {
+            link.group_commits();
+        }
         Ok(Arc::new(Self { link, options }))
     }
 
@@ -81,6 +84,9 @@ impl NatsStore {
                 }
             }
         };
+        if sync.interval() == Some(SyncInterval::Always) {
+            self.link.group_commits();
+        }
         Durability { sync, ..durability }
     }
 }

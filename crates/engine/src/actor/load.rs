@@ -74,6 +74,8 @@ impl Actor {
         let Some(record) = record else {
             return Ok(false);
         };
+        self.settled = self.shared.was_settled(record.revision);
+        self.cold = true;
         let retention = self.shared.config.retention;
         if key.is_built_in() {
             let queue = KeyQueue::load(&record.value, record.revision, retention)
@@ -90,8 +92,6 @@ impl Actor {
                     .map_err(|error| ReadError::Unreadable(error.to_string()))?;
             self.loaded = Some(Loaded::Invocation(Box::new(invocation)));
         }
-        self.settled = false;
-        self.cold = true;
         Ok(true)
     }
 

@@ -33,7 +33,7 @@ impl Actor {
                 }
             }
             if idle && now >= waiting_since + self.idle_time() {
-                if self.shared.retire(&self.address.key, &mut self.inbox) {
+                if self.retire() {
                     return false;
                 }
                 self.drain_inbox();
@@ -74,6 +74,17 @@ impl Actor {
                 Event::Stop | Event::Time => {}
             }
         }
+    }
+
+    /// Leave memory. False if something just came in. What is read again unchanged needs no
+    /// emitting again: the acknowledgements of what it rests on may still be on their way.
+    fn retire(&mut self) -> bool {
+        if let Some(loaded) = &self.loaded
+            && self.settled
+        {
+            self.shared.remember_settled(loaded.machine().revision());
+        }
+        self.shared.retire(&self.address.key, &mut self.inbox)
     }
 
     /// A local step that ends at once needs no timers set, which is what waiting costs.
