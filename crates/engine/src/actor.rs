@@ -49,7 +49,7 @@ impl Loaded {
 pub(crate) struct Actor {
     shared: Arc<Shared>,
     address: Address,
-    inbox: mpsc::UnboundedReceiver<Delivered>,
+    inbox: mpsc::UnboundedReceiver<Box<Delivered>>,
     /// Not yet placed, or to be placed again.
     queue: VecDeque<Delivered>,
     /// Placed and taken, not yet acknowledged.
@@ -93,7 +93,7 @@ impl Actor {
     pub(crate) fn new(
         shared: Arc<Shared>,
         address: Address,
-        inbox: mpsc::UnboundedReceiver<Delivered>,
+        inbox: mpsc::UnboundedReceiver<Box<Delivered>>,
     ) -> Self {
         let progress_at = shared.env.elapsed() + shared.config.ack_wait / 3;
         Self {
@@ -173,7 +173,7 @@ impl Actor {
 
     fn drain_inbox(&mut self) {
         while let Ok(delivered) = self.inbox.try_recv() {
-            self.enqueue(delivered);
+            self.enqueue(*delivered);
         }
     }
 

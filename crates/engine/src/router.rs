@@ -40,7 +40,7 @@ pub(crate) struct Shared {
     /// Partitions that are pulled now.
     pulled: Mutex<BTreeSet<Partition>>,
     turns: AtomicU64,
-    actors: Mutex<BTreeMap<Key, mpsc::UnboundedSender<Delivered>>>,
+    actors: Mutex<BTreeMap<Key, mpsc::UnboundedSender<Box<Delivered>>>>,
     /// Revisions of values that left memory when the effects of their last turn were settled.
     settled: Mutex<VecDeque<Revision>>,
     room: Arc<Semaphore>,
@@ -48,7 +48,8 @@ pub(crate) struct Shared {
     empty: Notify,
 }
 
-/// A command in hand: decoded, and unanswered until its actor has dealt with it.
+/// A command in hand: decoded, and unanswered until its actor has dealt with it. It is sent in
+/// a box, since a channel has room for dozens.
 pub(crate) struct Delivered {
     pub(crate) delivery: Delivery,
     pub(crate) command: Command,
@@ -104,7 +105,9 @@ impl Shared {
         *self.stopping.borrow() || self.stopping.has_changed().is_err()
     }
 
-    fn actors(&self) -> std::sync::MutexGuard<'_, BTreeMap<Key, mpsc::UnboundedSender<Delivered>>> {
+    fn actors(
+        &self,
+    ) -> std::sync::MutexGuard<'_, BTreeMap<Key, mpsc::UnboundedSender<Box<Delivered>>>> {
         self.actors.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -172,10 +175,10 @@ impl Shared {
             command,
             room,
         };
-        self.hand_over(address, delivered);
+        self.hand_over(address, Box::new(delivered));
     }
 
-    fn hand_over(self: &Arc<Self>, address: Address, delivered: Delivered) {
+    fn hand_over(self: &Arc<Self>, address: Address, delivered: Box<Delivered>) {
         let mut actors = self.actors();
         let delivered = match actors.get(&address.key) {
             Some(actor) => match actor.send(delivered) {
@@ -197,7 +200,11 @@ impl Shared {
     }
 
     /// Close the door of an actor that has nothing to do. False if something just came in.
-    pub(crate) fn retire(&self, key: &Key, inbox: &mut mpsc::UnboundedReceiver<Delivered>) -> bool {
+    pub(crate) fn retire(
+        &self,
+        key: &Key,
+        inbox: &mut mpsc::UnboundedReceiver<Box<Delivered>>,
+    ) -> bool {
         let mut actors = self.actors();
         if !inbox.is_empty() {
             return false;

@@ -127,7 +127,7 @@ impl Actor {
         };
         tokio::select! {
             biased;
-            Some(delivered) = inbox.recv() => Event::Delivered(Box::new(delivered)),
+            Some(delivered) = inbox.recv() => Event::Delivered(delivered),
             outcome = local => Event::Local(outcome),
             _ = stop.wait_for(|stop| *stop), if !stopping => Event::Stop,
             () = time => Event::Time,
