@@ -38,6 +38,14 @@ pub enum EffectTag {
     TellParent,
 }
 
+impl EffectTag {
+    /// Whether only a step that is still waited for needs it.
+    #[must_use]
+    pub fn is_of_step(self) -> bool {
+        matches!(self, Self::Task(..) | Self::Tasks(..) | Self::Schedule(..))
+    }
+}
+
 /// The last turn: what it rests on and what followed from it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastTurn {
