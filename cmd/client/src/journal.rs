@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use headwater::wire::{Entry, Failure, Timestamp, Value};
+use headwater::wire::{
+    Entry, Failure, Timestamp, Value,
+    journal::{AnswerTo, Of, Sending},
+};
 
 use crate::output::{payload, preview, shown, time_millis};
 
@@ -27,7 +30,12 @@ struct Retry<'a> {
 
 enum Item<'a> {
     Step(Step<'a>),
-    Cancel { t: u64, reason: &'a str },
+    Cancel {
+        t: u64,
+        reason: &'a str,
+    },
+    /// What has neither a number nor an outcome.
+    Note(&'a Entry),
 }
 
 /// The lines of a journal, in the order of the decisions.
@@ -39,6 +47,7 @@ pub(crate) fn lines(value: &Value, entries: &[Entry]) -> Vec<String> {
             Item::Cancel { t, reason } => {
                 lines.push(format!("Cancel requested at {}: {}", at(t), shown(reason)));
             }
+            Item::Note(entry) => lines.extend(note(entry)),
         }
     }
     lines
@@ -49,23 +58,34 @@ fn items(entries: &[Entry]) -> Vec<Item<'_>> {
     let mut places = BTreeMap::new();
     for entry in entries {
         let Some(number) = entry.step() else {
-            if let Entry::Cancel { t, reason } = entry {
-                items.push(Item::Cancel { t: *t, reason });
-            }
+            items.push(match entry {
+                Entry::Cancel { t, reason, .. } => Item::Cancel { t: *t, reason },
+                other => Item::Note(other),
+            });
             continue;
         };
-        let place = *places.entry(number).or_insert_with(|| {
-            items.push(Item::Step(Step {
-                number,
-                decision: entry,
-                retries: Vec::new(),
-                outcome: None,
-                dropped: false,
-            }));
-            items.len() - 1
-        });
-        if let Some(Item::Step(step)) = items.get_mut(place) {
-            step.add(entry);
+        // A map begins several steps, a drop may end several.
+        let steps = match entry {
+            Entry::Drop {
+                step,
+                through: Some(last),
+            } => places.range(*step..=*last).map(|(step, _)| *step).collect(),
+            _ => entry.begins().map_or_else(|| vec![number], Vec::from_iter),
+        };
+        for number in steps {
+            let place = *places.entry(number).or_insert_with(|| {
+                items.push(Item::Step(Step {
+                    number,
+                    decision: entry,
+                    retries: Vec::new(),
+                    outcome: None,
+                    dropped: false,
+                }));
+                items.len() - 1
+            });
+            if let Some(Item::Step(step)) = items.get_mut(place) {
+                step.add(entry);
+            }
         }
     }
     items
@@ -121,9 +141,27 @@ impl<'a> Step<'a> {
             Entry::Activity { name, topic, .. } if topic != name => {
                 format!("activity {} on topic {}", shown(name), shown(topic))
             }
-            Entry::Run { name, .. } | Entry::Activity { name, .. } | Entry::Signal { name, .. } => {
+            Entry::Run { name, .. } | Entry::Activity { name, .. } => {
                 format!("{} {}", self.decision.kind(), shown(name))
             }
+            Entry::Map { name, .. } => format!("activity {} of a map", shown(name)),
+            Entry::Signal { name, channel, .. } => {
+                format!("{} {}", channel.as_str(), shown(name))
+            }
+            Entry::Named { name, .. } => format!("signal {} by name", shown(name)),
+            Entry::Child(child) => {
+                let (id, workflow) = (shown(child.id.as_str()), shown(&child.workflow));
+                let kind = if child.detached {
+                    "detached child"
+                } else {
+                    "child"
+                };
+                format!("{kind} {id} of workflow {workflow}")
+            }
+            Entry::Send { to, what, .. } => {
+                format!("{} to {}", sending(what), shown(to.as_str()))
+            }
+            Entry::Emit { topic, .. } => format!("event {}", shown(topic)),
             Entry::Timer { due, .. } => format!("timer until {}", time_millis(*due)),
             other => format!("{} (without its decision)", other.kind()),
         }
@@ -142,11 +180,60 @@ impl<'a> Step<'a> {
                 0 | 1 => format!("failed at {}", at(*t)),
                 attempts => format!("failed at {} after {attempts} attempts", at(*t)),
             },
+            None if self.decision.is_note() => "sent".to_owned(),
             _ if self.dropped => "dropped, no longer wanted".to_owned(),
             _ if value.status.is_ended() => "not finished when the invocation ended".to_owned(),
             _ => "pending".to_owned(),
         }
     }
+}
+
+fn sending(what: &Sending) -> String {
+    match what {
+        Sending::Signal { name, channel, .. } => format!("{} {}", channel.as_str(), shown(name)),
+        Sending::Cancel { .. } => "cancel".to_owned(),
+        Sending::Terminate { .. } => "terminate".to_owned(),
+        Sending::Hook { name, .. } => format!("hook {}", shown(name)),
+    }
+}
+
+/// One line for what has no number; none for what goes without saying.
+fn note(entry: &Entry) -> Option<String> {
+    Some(match entry {
+        Entry::Set { of, key, value } => {
+            let what = match of {
+                Of::Kv => "Key",
+                Of::Search => "Search attribute",
+            };
+            match value {
+                Some(value) => format!("{what} {}: {}", shown(key), preview(&payload(value))),
+                None => format!("{what} {}: removed", shown(key)),
+            }
+        }
+        Entry::CustomStatus { value: Some(value) } => {
+            format!("Custom status: {}", preview(&payload(value)))
+        }
+        Entry::CustomStatus { value: None } => "Custom status: removed".to_owned(),
+        Entry::Patch { id } => format!("Patch {}", shown(id)),
+        Entry::Answer { to, result } => {
+            let to = match to {
+                AnswerTo::Update(step) => format!("Answer to the update of step {step}"),
+                AnswerTo::Hook(id) => format!("End of hook {}", shown(id)),
+            };
+            match result {
+                Ok(value) => format!("{to}: {}", preview(&payload(value))),
+                Err(error) => format!("{to}: {}", shown(&error.to_string())),
+            }
+        }
+        Entry::Hook { t, id, name, .. } => {
+            format!("Hook {} ({}) begun at {}", shown(name), shown(id), at(*t))
+        }
+        Entry::Carried(carried) => {
+            let (keys, attributes) = (carried.kv.len(), carried.search.len());
+            format!("Begins with {keys} keys and {attributes} search attributes")
+        }
+        _ => return None,
+    })
 }
 
 fn error_line(error: &Failure) -> String {

@@ -82,11 +82,8 @@ impl Client {
     ) -> Result<String, ClientError> {
         check_name("signal", name)?;
         let signal_id = signal_id.unwrap_or_else(|| self.inner.new_id());
-        let signal = Command::Signal(Signal {
-            id: signal_id.clone(),
-            name: name.to_owned(),
-            data: data.checked()?,
-        });
+        let signal = Signal::new(signal_id.clone(), name, data.checked()?);
+        let signal = Command::Signal(signal);
         self.send(id, signal).await?;
         Ok(signal_id)
     }

@@ -152,16 +152,13 @@ impl StartCall {
             reply_to = Some(inbox);
             handle.reply = Some(reply);
         }
+        let asker = Asker::Request(self.request.unwrap_or_else(|| inner.new_id()));
         let start = Start {
-            workflow: self.workflow,
             version: self.version,
-            input,
-            asker: Asker::Request(self.request.unwrap_or_else(|| inner.new_id())),
             reply_to,
-            ticket: None,
-            granted: false,
             retention: self.retention,
             new_id,
+            ..Start::new(self.workflow, input, asker)
         };
         let (to, command) = match self.partition_key {
             None => {

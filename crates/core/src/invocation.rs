@@ -4,20 +4,27 @@
 //! it and has to decide the same. So an engine can settle an invocation whose program it
 //! cannot run.
 
+mod beats;
+mod channels;
+mod children;
 mod continue_as_new;
 mod decisions;
 mod effects;
+mod hooks;
 mod inputs;
+mod lifecycle;
 mod machine;
 mod pending;
 mod replay;
+mod sends;
+mod state;
 mod turn;
 
 #[cfg(test)]
 mod tests;
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::Arc,
     task::{Context as TaskContext, Poll},
     time::Duration,
@@ -25,10 +32,11 @@ use std::{
 
 use headwater_wire::{
     InvocationId, Partition, Run, Status, Timestamp, Value,
-    command::{Retention, Start},
-    journal::{JournalError, Lines},
+    command::{Asker, Retention, Start},
+    journal::{Carried, JournalError, Lines},
     limits,
     names::TimerId,
+    send::Sent,
     turn::{EffectTag, LastTurn, Root},
     value::{Encoder, JournalPart, Signals, Value as StoredValue, ValueError},
 };
@@ -49,6 +57,9 @@ pub struct Invocation {
     revision: u64,
     /// What has neither ended nor been dropped, by step.
     pending: BTreeMap<u32, Pending>,
+    /// What the run began with, and the patches that its journal says it has.
+    carried: Carried,
+    patches: BTreeSet<String>,
     program: Option<Attached>,
     draft: Draft,
     /// The program may have decided more than the journal holds: it was never run to the end of
@@ -84,6 +95,10 @@ struct Draft {
     lines: Lines,
     roots: Vec<Root>,
     effects: Vec<EffectTag>,
+    /// Messages to others, with the step that sends each if it can still be dropped, and their
+    /// size. The value holds those of the turn before until this one is made.
+    sends: Vec<(Option<u32>, Sent)>,
+    sent_bytes: usize,
     /// Decided by the program, not yet in the journal.
     undecided: VecDeque<Decision>,
     end: Option<End>,
@@ -174,10 +189,13 @@ impl Invocation {
             created_at: at,
             updated_at: at,
             ended_at: None,
+            deleted_at: None,
             input: start.input,
             output: None,
             error: None,
-            search: BTreeMap::new(),
+            search: start.search,
+            kv: BTreeMap::new(),
+            custom_status: None,
             run: Run {
                 start: seq,
                 continued: 0,
@@ -187,13 +205,19 @@ impl Invocation {
             ticket: start.ticket,
             reply_to: start.reply_to,
             retention: start.retention,
+            result_ttl_ms: start.result_ttl_ms,
+            replaced: None,
             signals: Signals::default(),
+            updates: BTreeMap::new(),
+            answers: Vec::new(),
             cancel: None,
             parked: None,
             deferred: Vec::new(),
             suspected_crashes: 0,
             anchors: BTreeMap::new(),
+            beats: BTreeMap::new(),
             turn: LastTurn::default(),
+            sends: Vec::new(),
         };
         let draft = Draft {
             dirty: true,
@@ -206,6 +230,8 @@ impl Invocation {
             encoder: Encoder::default(),
             revision: 0,
             pending: BTreeMap::new(),
+            carried: Carried::default(),
+            patches: BTreeSet::new(),
             program: None,
             draft,
             unfinished: true,
@@ -236,6 +262,12 @@ impl Invocation {
             version: self.value.version.clone(),
             partition_key: self.value.partition_key.clone(),
             input: self.value.input.clone(),
+            parent: match &self.value.asker {
+                Asker::Parent { invocation, .. } => Some(invocation.clone()),
+                Asker::Request(_) => None,
+            },
+            carried: self.carried.clone(),
+            patches: self.patches.clone(),
         })
     }
 
@@ -298,6 +330,7 @@ impl Invocation {
             && self.is_live()
             && !self.has_more()
             && self.draft.effects.is_empty()
+            && self.draft.sends.is_empty()
             && !self.pending.is_empty()
             && self.journal.steps as usize == self.pending.len()
             && self.pending.values().all(Pending::is_local)

@@ -5,6 +5,7 @@ use std::{ops::RangeInclusive, time::Duration};
 use headwater_wire::{
     Command, InvocationId, Key, Task, Timestamp,
     names::{Address, TimerId},
+    send::Sent,
     task::Reply,
     turn::{LastTurn, Root},
 };
@@ -76,6 +77,8 @@ pub enum Effect {
         /// How long.
         ttl: Duration,
     },
+    /// What a value says that it sent: a command, or a hint that nobody awaits.
+    Send(Box<Sent>),
     /// Tell a waiting client. A hint: nobody awaits its acknowledgement.
     Reply {
         /// Where.
@@ -103,7 +106,7 @@ pub struct Turn {
 /// Something with a value that takes commands.
 pub trait Machine: Send + Sync {
     /// Where a command stands by the value in hand.
-    fn place(&self, command: &Command, seq: u64) -> Placement;
+    fn place(&self, command: &Command, seq: u64, now: Timestamp) -> Placement;
 
     /// Take a command into the turn that is being made.
     fn take(&mut self, command: Command, seq: u64, now: Timestamp);

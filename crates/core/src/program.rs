@@ -2,11 +2,16 @@
 //! built-in one. All produce the same decisions.
 
 use std::{
+    collections::BTreeSet,
     sync::Arc,
     task::{Context as TaskContext, Poll},
 };
 
-use headwater_wire::{Failure, InvocationId, Payload, Run, Timestamp};
+use headwater_wire::{
+    Entry, Failure, InvocationId, Payload, Run, Timestamp,
+    command::Channel,
+    journal::{ActivityOptions, Carried, ChildSpec},
+};
 
 use crate::Retry;
 
@@ -32,7 +37,24 @@ pub enum Decision {
         topic: String,
         /// Its input.
         input: Payload,
+        /// What its worker has to keep to, if anything.
+        options: Option<ActivityOptions>,
         /// When it fails.
+        retry: Retry,
+    },
+    /// Have workers run an activity for each of these inputs, a step each.
+    Map {
+        /// Number of the first step; the others follow.
+        step: u32,
+        /// Activity.
+        name: String,
+        /// Topic of its workers.
+        topic: String,
+        /// The inputs, at least one.
+        inputs: Vec<Payload>,
+        /// What its workers have to keep to, if anything.
+        options: Option<ActivityOptions>,
+        /// When one fails.
         retry: Retry,
     },
     /// Sleep.
@@ -48,12 +70,40 @@ pub enum Decision {
         step: u32,
         /// Name of the signal.
         name: String,
+        /// What it comes on.
+        channel: Channel,
     },
-    /// The outcome of an earlier step is no longer wanted.
+    /// Wait for a signal that is addressed by its name alone.
+    Named {
+        /// Number of the step.
+        step: u32,
+        /// Name of the signal.
+        name: String,
+    },
+    /// Start a child and wait for it. A detached one is a note.
+    Child(Box<ChildSpec>),
+    /// Have another invocation run a hook, and wait for its result.
+    Hook {
+        /// Number of the step.
+        step: u32,
+        /// Which invocation.
+        to: InvocationId,
+        /// Its task queue, if the program says so.
+        queue: Option<String>,
+        /// Name of the hook.
+        name: String,
+        /// Its input.
+        input: Payload,
+    },
+    /// The outcomes of earlier steps are no longer wanted.
     Drop {
         /// Number of that step.
         step: u32,
+        /// The last of a range that begins with it.
+        through: Option<u32>,
     },
+    /// What has no outcome: it is recorded, and acted on, as it stands. See [`Entry::is_note`].
+    Note(Entry),
 }
 
 /// What a program did when it was advanced.
@@ -124,6 +174,12 @@ pub struct ProgramInfo {
     pub partition_key: Option<String>,
     /// Input.
     pub input: Payload,
+    /// The invocation whose step asked for it, if one did.
+    pub parent: Option<InvocationId>,
+    /// What the run begins with, beside its input.
+    pub carried: Carried,
+    /// The patches that the journal of this run says it has.
+    pub patches: BTreeSet<String>,
 }
 
 /// A running program. Deterministic: the same calls give the same answers.
@@ -140,6 +196,21 @@ pub trait Program: Send {
 
     /// Fail everything that it waits for with `failure` and run until it can't go on.
     fn cancel(&mut self, failure: Failure, now: Timestamp) -> Progress;
+
+    /// Steps that a cancel does not fail, among those that it waits for.
+    fn shielded(&self) -> Vec<u32> {
+        Vec::new()
+    }
+
+    /// Run a further function beside the main one until it can't go on.
+    fn hook(&mut self, _id: &str, _name: &str, _input: Payload, _now: Timestamp) -> Progress {
+        Progress::default()
+    }
+
+    /// The answer to a query, which changes nothing; none: it has no query of this name.
+    fn query(&self, _name: &str, _data: &Payload) -> Option<Result<Payload, Failure>> {
+        None
+    }
 
     /// While replaying it logs nothing.
     fn set_replaying(&mut self, replaying: bool);

@@ -17,6 +17,7 @@ use headwater_core::{
 };
 use headwater_wire::{
     Code, Command, Entry, Status, Value,
+    command::Channel,
     journal::Lines,
     value::{JournalPart, Signals},
 };
@@ -183,6 +184,7 @@ fn put(fault: Fault, entries: &mut Vec<Entry>, at: usize) -> bool {
                 topic,
                 input,
                 step,
+                ..
             } => {
                 match *step % 3 {
                     0 => name.push('!'),
@@ -200,7 +202,7 @@ fn put(fault: Fault, entries: &mut Vec<Entry>, at: usize) -> bool {
                 | Entry::Activity { step, .. }
                 | Entry::Timer { step, .. }
                 | Entry::Signal { step, .. }
-                | Entry::Drop { step }
+                | Entry::Drop { step, .. }
                 | Entry::Done { step, .. }
                 | Entry::Failed { step, .. }
                 | Entry::Retry { step, .. }
@@ -209,14 +211,18 @@ fn put(fault: Fault, entries: &mut Vec<Entry>, at: usize) -> bool {
                     *step += 1;
                     is_decision
                 }
-                Entry::Granted { .. } | Entry::Cancel { .. } => false,
+                _ => false,
             }
         }
         Fault::OtherKind => {
             let step = entries[at].step().unwrap_or(1);
             let (name, is_decision) = ("other".to_owned(), entries[at].is_decision());
             entries[at] = match &entries[at] {
-                Entry::Run { .. } => Entry::Signal { step, name },
+                Entry::Run { .. } => Entry::Signal {
+                    step,
+                    name,
+                    channel: Channel::Signal,
+                },
                 _ => Entry::Run { step, name },
             };
             is_decision
@@ -346,7 +352,7 @@ proptest! {
         let mut pages = paged(turn.page);
         let mut resumed = sound(replay(&turn.value, &pages, &one, &stored));
         let resume = Command::Resume { id: "r".into() };
-        prop_assert_eq!(resumed.place(&resume, 1_000), Placement::Take);
+        prop_assert_eq!(resumed.place(&resume, 1_000, driver.now), Placement::Take);
         resumed.take(resume, 1_000, stored.now);
         let turn = resumed.prepare(stored.now, "resume".into()).unwrap();
         pages.extend(paged(turn.page));

@@ -8,6 +8,8 @@ use headwater_core::Effect;
 use headwater_store::{Bucket, Env, Expect, Message, Store, StoreError, Ttl};
 use headwater_wire::Command;
 
+use crate::sent::emit_sent;
+
 /// First wait after a failure; doubles up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
@@ -58,6 +60,7 @@ async fn emit_one(store: &Arc<dyn Store>, env: &Arc<dyn Env>, effect: Effect) {
             due,
             body: Command::TimerFired(timer).encode(),
         },
+        Effect::Send(sent) => return emit_sent(store, env, *sent).await,
         Effect::Reply { inbox, reply } => return store.hint(&inbox, reply.encode()).await,
         Effect::Unschedule { to, timer } => {
             let mut backoff = Backoff::new("removing a schedule");
@@ -78,6 +81,11 @@ async fn emit_one(store: &Arc<dyn Store>, env: &Arc<dyn Env>, effect: Effect) {
             return;
         }
     };
+    publish(store, env, message).await;
+}
+
+/// Publish what follows from a turn, until it is stored.
+pub(crate) async fn publish(store: &Arc<dyn Store>, env: &Arc<dyn Env>, message: Message) {
     let mut backoff = Backoff::new("publishing what follows from a turn");
     while let Err(error) = store.publish(message.clone()).await {
         backoff.wait(env, &error).await;

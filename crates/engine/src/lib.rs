@@ -16,6 +16,7 @@ mod metrics;
 mod partitions;
 mod registry;
 mod router;
+mod sent;
 mod topology;
 
 pub use config::EngineConfig;

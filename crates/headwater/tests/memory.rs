@@ -914,6 +914,8 @@ async fn a_worker_that_stops_gives_a_task_back_once() {
             activity: "slow".to_owned(),
             input: Payload::null(),
             workflow: "w".to_owned(),
+            options: Default::default(),
+            heartbeat: None,
         }
         .encode(),
     };

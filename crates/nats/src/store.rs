@@ -10,7 +10,7 @@ use headwater_store::{
 };
 use headwater_wire::{
     Key, Partition,
-    names::{Address, TimerId},
+    names::{Address, Hint, TimerId},
 };
 
 use crate::{
@@ -218,6 +218,10 @@ impl Store for NatsStore {
 
     fn ended_subject(&self, key: &Key) -> String {
         self.link.namespace.ended_subject(key)
+    }
+
+    fn hint_subject(&self, hint: Hint<'_>) -> String {
+        self.link.namespace.hint_subject(hint)
     }
 
     fn parse_command_subject(&self, subject: &str) -> Result<Address, String> {

@@ -9,7 +9,7 @@ use futures::{future::BoxFuture, stream::BoxStream};
 use headwater_wire::{
     Key, Partition, Timestamp,
     dead::DeadLetter,
-    names::{Address, TimerId},
+    names::{Address, Hint, TimerId},
 };
 
 /// Position of a write in its bucket's stream; 0 stands for "no value".
@@ -281,6 +281,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Where the end of an invocation is hinted.
     fn ended_subject(&self, key: &Key) -> String;
+
+    /// Where other things are hinted.
+    fn hint_subject(&self, hint: Hint<'_>) -> String;
 
     /// The address in the subject of a command; the error says what is wrong with it.
     fn parse_command_subject(&self, subject: &str) -> Result<Address, String>;

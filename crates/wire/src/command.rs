@@ -2,14 +2,23 @@
 //! until they have been dealt with. Written by clients, workers, engines and the server's
 //! scheduler; read by engines. Protobuf (`headwater.v1.Command`).
 
-use std::time::Duration;
+mod convert;
+
+use std::{collections::BTreeMap, time::Duration};
 
 use bytes::Bytes;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Failure, InvocationId, Payload, Run, id::IdError, names::TimerId, payload::PayloadError, pb,
+    Failure, InvocationId, Partition, Payload, Run,
+    ask::{Heartbeat, Hook},
+    id::IdError,
+    lifecycle::{Delete, Pause, Terminate},
+    names::{Address, TimerId},
+    payload::{self, PayloadError},
+    pb,
+    signal_box::{Await, Unawait},
 };
 
 /// A message that is not a command or task of ours.
@@ -56,6 +65,20 @@ pub enum Command {
     Grant(Ticket),
     /// To a key queue: the invocation that held the ticket has ended.
     Release(Ticket),
+    /// End the invocation at once.
+    Terminate(Terminate),
+    /// Act on nothing until it is resumed.
+    Pause(Pause),
+    /// Forget what an ended invocation held.
+    Delete(Delete),
+    /// An attempt at an activity is alive.
+    Heartbeat(Heartbeat),
+    /// Run a further function of the workflow.
+    Hook(Hook),
+    /// To a signal box: a step waits for its next signal.
+    Await(Await),
+    /// To a signal box: a step no longer waits.
+    Unawait(Unawait),
 }
 
 /// Create an invocation.
@@ -85,6 +108,45 @@ pub struct Start {
     /// The id was made for this start: nobody else can have used it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub new_id: bool,
+    /// The id is free for another start so many milliseconds after the end, at least 1; none:
+    /// once it is forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_ttl_ms: Option<u64>,
+    /// Search attributes to begin with.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub search: BTreeMap<String, Payload>,
+    /// A signal for the invocation, whether this start creates it or finds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signal: Option<Box<Signal>>,
+    /// Create it paused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+    /// Take the place of one that has ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replace: bool,
+}
+
+impl Start {
+    /// A start with nothing but what each has.
+    #[must_use]
+    pub fn new(workflow: impl Into<String>, input: Payload, asker: Asker) -> Self {
+        Self {
+            workflow: workflow.into(),
+            version: None,
+            input,
+            asker,
+            reply_to: None,
+            ticket: None,
+            granted: false,
+            retention: None,
+            new_id: false,
+            result_ttl_ms: None,
+            search: BTreeMap::new(),
+            signal: None,
+            paused: false,
+            replace: false,
+        }
+    }
 }
 
 /// How long an ended invocation is kept.
@@ -122,7 +184,38 @@ pub enum Asker {
         run: Run,
         /// Step of the parent.
         step: u32,
+        /// Task queue of the parent; empty in records of old: that of the child.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        queue: String,
+        /// Partition of the parent, with its queue.
+        #[serde(default, skip_serializing_if = "is_none")]
+        partition: Partition,
     },
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_none(partition: &Partition) -> bool {
+    partition.0 == 0
+}
+
+impl Asker {
+    /// Where the outcome goes, if a step of another invocation asked and its record says where.
+    #[must_use]
+    pub fn address(&self) -> Option<Address> {
+        match self {
+            Self::Parent {
+                invocation,
+                queue,
+                partition,
+                ..
+            } if !queue.is_empty() => Some(Address {
+                queue: queue.clone(),
+                partition: *partition,
+                key: invocation.key(),
+            }),
+            _ => None,
+        }
+    }
 }
 
 /// A place in the queue of a partition key.
@@ -135,7 +228,7 @@ pub struct Ticket {
 }
 
 /// One attempt at a step has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Run of the invocation.
     pub run: Run,
@@ -144,8 +237,10 @@ pub struct Outcome {
     /// Attempt, from 1.
     pub attempt: u32,
     /// Result.
+    #[serde(with = "payload::result")]
     pub result: Result<Payload, Failure>,
     /// Worker that ran it, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub worker: String,
 }
 
@@ -158,6 +253,68 @@ pub struct Signal {
     pub name: String,
     /// Its data.
     pub data: Payload,
+    /// What it is sent on.
+    #[serde(default, skip_serializing_if = "Channel::is_signal")]
+    pub channel: Channel,
+    /// Inbox for the answer to an update: a hint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+    /// To a signal box: how many milliseconds it is kept while nobody waits for it, at least 1;
+    /// none: [`NAMED_SIGNAL_KEPT`](crate::limits::NAMED_SIGNAL_KEPT).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_ms: Option<u64>,
+}
+
+impl Signal {
+    /// A signal on the channel of signals.
+    #[must_use]
+    pub fn new(id: impl Into<String>, name: impl Into<String>, data: Payload) -> Self {
+        Self {
+            id: id.into(),
+            name: name.into(),
+            data,
+            channel: Channel::Signal,
+            reply_to: None,
+            keep_ms: None,
+        }
+    }
+}
+
+/// What a signal is sent on. Each has names of its own.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Channel {
+    /// Kept until a step waits for it.
+    #[default]
+    Signal,
+    /// For steps that wait at that moment; else gone.
+    Event,
+    /// Kept in order until it is popped.
+    Queue,
+    /// Kept until it is taken, then answered.
+    Update,
+}
+
+impl Channel {
+    /// Whether it is that of signals, which goes without saying.
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+    #[must_use]
+    pub fn is_signal(&self) -> bool {
+        *self == Self::Signal
+    }
+
+    /// The word in the JSON.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Signal => "signal",
+            Self::Event => "event",
+            Self::Queue => "queue",
+            Self::Update => "update",
+        }
+    }
 }
 
 /// Ask an invocation to end.
@@ -208,210 +365,39 @@ impl Command {
             Self::Submit(_) => "submit",
             Self::Grant(_) => "grant",
             Self::Release(_) => "release",
+            Self::Terminate(_) => "terminate",
+            Self::Pause(_) => "pause",
+            Self::Delete(_) => "delete",
+            Self::Heartbeat(_) => "heartbeat",
+            Self::Hook(_) => "hook",
+            Self::Await(_) => "await",
+            Self::Unawait(_) => "unawait",
         }
     }
 }
 
-fn need<T>(field: Option<T>, name: &'static str) -> Result<T, DecodeError> {
+pub(crate) fn need<T>(field: Option<T>, name: &'static str) -> Result<T, DecodeError> {
     field.ok_or(DecodeError::Missing(name))
 }
 
-fn need_text(field: String, name: &'static str) -> Result<String, DecodeError> {
+pub(crate) fn need_text(field: String, name: &'static str) -> Result<String, DecodeError> {
     if field.is_empty() {
         return Err(DecodeError::Missing(name));
     }
     Ok(field)
 }
 
-fn optional_text(field: String) -> Option<String> {
+pub(crate) fn optional_text(field: String) -> Option<String> {
     (!field.is_empty()).then_some(field)
 }
 
-impl From<Command> for pb::command::Kind {
-    fn from(command: Command) -> Self {
-        match command {
-            Command::Start(start) => Self::Start(start.into()),
-            Command::Outcome(outcome) => Self::Outcome(outcome.into()),
-            Command::Signal(Signal { id, name, data }) => Self::Signal(pb::Signal {
-                id,
-                name,
-                data: Some(data.into()),
-            }),
-            Command::TimerFired(TimerId { run, step, attempt }) => {
-                Self::TimerFired(pb::TimerFired {
-                    run: Some(run.into()),
-                    step,
-                    attempt,
-                })
-            }
-            Command::Cancel(Cancel { id, reason }) => Self::Cancel(pb::Cancel { id, reason }),
-            Command::Resume { id } => Self::Resume(pb::Resume { id }),
-            Command::Submit(Submit { invocation, start }) => Self::Submit(pb::Submit {
-                invocation: invocation.into(),
-                start: Some(start.into()),
-            }),
-            Command::Grant(ticket) => Self::Grant(pb::Grant {
-                ticket: Some(ticket.into()),
-            }),
-            Command::Release(ticket) => Self::Release(pb::Release {
-                ticket: Some(ticket.into()),
-            }),
-        }
-    }
+/// A payload that may go without saying.
+pub(crate) fn or_null(payload: Option<pb::Payload>) -> Result<Payload, DecodeError> {
+    Ok(payload.map_or(Ok(Payload::null()), TryInto::try_into)?)
 }
 
-impl TryFrom<pb::command::Kind> for Command {
-    type Error = DecodeError;
-    fn try_from(kind: pb::command::Kind) -> Result<Self, DecodeError> {
-        use pb::command::Kind;
-        Ok(match kind {
-            Kind::Start(start) => Self::Start(start.try_into()?),
-            Kind::Outcome(outcome) => Self::Outcome(outcome.try_into()?),
-            Kind::Signal(signal) => Self::Signal(Signal {
-                id: need_text(signal.id, "signal.id")?,
-                name: need_text(signal.name, "signal.name")?,
-                data: need(signal.data, "signal.data")?.try_into()?,
-            }),
-            Kind::TimerFired(timer) => Self::TimerFired(TimerId {
-                run: need(timer.run, "timer_fired.run")?.into(),
-                step: timer.step,
-                attempt: timer.attempt,
-            }),
-            Kind::Cancel(cancel) => Self::Cancel(Cancel {
-                id: cancel.id,
-                reason: cancel.reason,
-            }),
-            Kind::Resume(resume) => Self::Resume { id: resume.id },
-            Kind::Submit(submit) => Self::Submit(Submit {
-                invocation: InvocationId::new(submit.invocation)?,
-                start: need(submit.start, "submit.start")?.try_into()?,
-            }),
-            Kind::Grant(grant) => Self::Grant(need(grant.ticket, "grant.ticket")?.into()),
-            Kind::Release(release) => Self::Release(need(release.ticket, "release.ticket")?.into()),
-        })
-    }
-}
-
-impl From<Ticket> for pb::Ticket {
-    fn from(ticket: Ticket) -> Self {
-        Self {
-            key: ticket.key,
-            number: ticket.number,
-        }
-    }
-}
-
-impl From<pb::Ticket> for Ticket {
-    fn from(ticket: pb::Ticket) -> Self {
-        Self {
-            key: ticket.key,
-            number: ticket.number,
-        }
-    }
-}
-
-impl From<Asker> for pb::Asker {
-    fn from(asker: Asker) -> Self {
-        let kind = match asker {
-            Asker::Request(id) => pb::asker::Kind::Request(id),
-            Asker::Parent {
-                invocation,
-                run,
-                step,
-            } => pb::asker::Kind::Parent(pb::Parent {
-                invocation: invocation.into(),
-                run: Some(run.into()),
-                step,
-            }),
-        };
-        Self { kind: Some(kind) }
-    }
-}
-
-impl TryFrom<pb::Asker> for Asker {
-    type Error = DecodeError;
-    fn try_from(asker: pb::Asker) -> Result<Self, DecodeError> {
-        match need(asker.kind, "start.asker.kind")? {
-            pb::asker::Kind::Request(id) => {
-                Ok(Self::Request(need_text(id, "start.asker.request")?))
-            }
-            pb::asker::Kind::Parent(parent) => Ok(Self::Parent {
-                invocation: InvocationId::new(parent.invocation)?,
-                run: need(parent.run, "start.asker.parent.run")?.into(),
-                step: parent.step,
-            }),
-        }
-    }
-}
-
-impl From<Start> for pb::Start {
-    fn from(start: Start) -> Self {
-        Self {
-            workflow: start.workflow,
-            version: start.version.unwrap_or_default(),
-            input: Some(start.input.into()),
-            asker: Some(start.asker.into()),
-            reply_to: start.reply_to.unwrap_or_default(),
-            ticket: start.ticket.map(Into::into),
-            granted: start.granted,
-            retention_seconds: match start.retention {
-                Some(Retention::Seconds(seconds)) => seconds,
-                _ => 0,
-            },
-            retain_forever: start.retention == Some(Retention::Forever),
-            new_id: start.new_id,
-        }
-    }
-}
-
-impl TryFrom<pb::Start> for Start {
-    type Error = DecodeError;
-    fn try_from(start: pb::Start) -> Result<Self, DecodeError> {
-        Ok(Self {
-            workflow: need_text(start.workflow, "start.workflow")?,
-            version: optional_text(start.version),
-            input: start.input.map_or(Ok(Payload::null()), TryInto::try_into)?,
-            asker: need(start.asker, "start.asker")?.try_into()?,
-            reply_to: optional_text(start.reply_to),
-            ticket: start.ticket.map(Into::into),
-            granted: start.granted,
-            new_id: start.new_id,
-            retention: match (start.retain_forever, start.retention_seconds) {
-                (true, _) => Some(Retention::Forever),
-                (false, 0) => None,
-                (false, seconds) => Some(Retention::Seconds(seconds)),
-            },
-        })
-    }
-}
-
-impl From<Outcome> for pb::Outcome {
-    fn from(outcome: Outcome) -> Self {
-        Self {
-            run: Some(outcome.run.into()),
-            step: outcome.step,
-            attempt: outcome.attempt,
-            worker: outcome.worker,
-            result: Some(match outcome.result {
-                Ok(payload) => pb::outcome::Result::Ok(payload.into()),
-                Err(failure) => pb::outcome::Result::Error(failure.into()),
-            }),
-        }
-    }
-}
-
-impl TryFrom<pb::Outcome> for Outcome {
-    type Error = DecodeError;
-    fn try_from(outcome: pb::Outcome) -> Result<Self, DecodeError> {
-        Ok(Self {
-            run: need(outcome.run, "outcome.run")?.into(),
-            step: outcome.step,
-            attempt: outcome.attempt,
-            result: match need(outcome.result, "outcome.result")? {
-                pb::outcome::Result::Ok(payload) => Ok(payload.try_into()?),
-                pb::outcome::Result::Error(failure) => Err(failure.try_into()?),
-            },
-            worker: outcome.worker,
-        })
-    }
+/// A partition, or the reason why it cannot be one.
+pub(crate) fn partition(number: u32, field: &'static str) -> Result<Partition, DecodeError> {
+    let number = u16::try_from(number).map_err(|_| DecodeError::Missing(field))?;
+    Ok(Partition(number))
 }

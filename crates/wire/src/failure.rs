@@ -38,6 +38,18 @@ impl Code {
     pub const TOO_LARGE: Self = Self::of("too_large");
     /// The invocation id is taken by another asker.
     pub const EXISTS: Self = Self::of("exists");
+    /// The user's code says that another attempt cannot help.
+    pub const FATAL: Self = Self::of("fatal");
+    /// Somebody ended the invocation by force.
+    pub const INTERRUPTED: Self = Self::of("interrupted");
+    /// Somebody has paused the invocation.
+    pub const PAUSED: Self = Self::of("paused");
+    /// There is no such invocation, or no longer.
+    pub const NOT_FOUND: Self = Self::of("not_found");
+    /// The invocation has not ended.
+    pub const RUNNING: Self = Self::of("running");
+    /// The run ended before it gave an answer.
+    pub const UNANSWERED: Self = Self::of("unanswered");
 
     const fn of(code: &'static str) -> Self {
         Self(Cow::Borrowed(code))
@@ -53,6 +65,29 @@ impl Code {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same as a number, as people know it from HTTP. Codes of the user's own are 599.
+    #[must_use]
+    pub fn number(&self) -> u16 {
+        match self.as_str() {
+            "paused" => 202,
+            "not_found" => 404,
+            "exists" => 409,
+            "interrupted" => 410,
+            "too_large" => 413,
+            "decode" => 422,
+            "running" => 423,
+            "cancelled" => 499,
+            "unregistered" => 501,
+            "unanswered" => 504,
+            "nondeterminism" => 520,
+            "poison" => 521,
+            "timeout" => 596,
+            "retries_exhausted" => 597,
+            "fatal" => 598,
+            _ => 599,
+        }
     }
 }
 
@@ -171,6 +206,32 @@ impl TryFrom<pb::Failure> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_code_has_its_number_for_good() {
+        for (code, number) in [
+            (Code::PAUSED, 202),
+            (Code::NOT_FOUND, 404),
+            (Code::EXISTS, 409),
+            (Code::INTERRUPTED, 410),
+            (Code::TOO_LARGE, 413),
+            (Code::DECODE, 422),
+            (Code::RUNNING, 423),
+            (Code::CANCELLED, 499),
+            (Code::UNREGISTERED, 501),
+            (Code::UNANSWERED, 504),
+            (Code::NONDETERMINISM, 520),
+            (Code::POISON, 521),
+            (Code::TIMEOUT, 596),
+            (Code::RETRIES_EXHAUSTED, 597),
+            (Code::FATAL, 598),
+            (Code::FAILED, 599),
+            (Code::PANICKED, 599),
+            (Code::new("card_declined"), 599),
+        ] {
+            assert_eq!(code.number(), number, "{code}");
+        }
+    }
 
     #[test]
     fn a_failure_is_made_to_fit() {

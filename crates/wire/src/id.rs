@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{limits::ID_BYTES_MAX, names::DEFAULT_QUEUE, pb};
+use crate::{failure::cut, limits::ID_BYTES_MAX, names::DEFAULT_QUEUE, pb, task::idempotency_key};
 
 /// A text that cannot be an id or a key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -86,7 +86,8 @@ impl From<InvocationId> for String {
 }
 
 /// The key of one value in EXECUTION_STATE: one subject token.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Key(String);
 
 /// What a key stands for.
@@ -101,22 +102,40 @@ pub enum Owner {
         /// The partition key.
         partition_key: String,
     },
+    /// The box of the signals that are addressed by this name in a task queue.
+    SignalBox {
+        /// The task queue.
+        queue: String,
+        /// The name.
+        name: String,
+    },
 }
 
-/// Begins the key of a key queue: `=K<partition key>`, in task queues other than the default one
-/// followed by `=Q<task queue>`. Neither is a hex code, so no user id is encoded so.
+/// Begins the key of a key queue: `=K<partition key>`, and of a signal box: `=S<name>`. In task
+/// queues other than the default one `=Q<task queue>` follows. None of these is a hex code, so no
+/// user id is encoded so.
 const KEY_QUEUE_PREFIX: &str = "=K";
+const SIGNAL_BOX_PREFIX: &str = "=S";
 const TASK_QUEUE_INFIX: &str = "=Q";
 
 impl Key {
     /// The key of the queue of a partition key in a task queue.
     pub fn of_key_queue(queue: &str, partition_key: &str) -> Result<Self, IdError> {
-        let key = encode_token(InvocationId::new(partition_key)?.as_str());
+        Self::built_in(KEY_QUEUE_PREFIX, queue, partition_key)
+    }
+
+    /// The key of the box of the signals of a name in a task queue.
+    pub fn of_signal_box(queue: &str, name: &str) -> Result<Self, IdError> {
+        Self::built_in(SIGNAL_BOX_PREFIX, queue, name)
+    }
+
+    fn built_in(prefix: &str, queue: &str, name: &str) -> Result<Self, IdError> {
+        let name = encode_token(InvocationId::new(name)?.as_str());
         Ok(Self(match queue {
-            DEFAULT_QUEUE => format!("{KEY_QUEUE_PREFIX}{key}"),
+            DEFAULT_QUEUE => format!("{prefix}{name}"),
             queue => {
                 let queue = encode_token(InvocationId::new(queue)?.as_str());
-                format!("{KEY_QUEUE_PREFIX}{key}{TASK_QUEUE_INFIX}{queue}")
+                format!("{prefix}{name}{TASK_QUEUE_INFIX}{queue}")
             }
         }))
     }
@@ -135,28 +154,49 @@ impl Key {
 
     /// What the key stands for. Never fails on a key that [`Key::parse`] let through.
     pub fn owner(&self) -> Result<Owner, IdError> {
-        let Some(rest) = self.0.strip_prefix(KEY_QUEUE_PREFIX) else {
-            return Ok(Owner::Invocation(decode_token(&self.0)?));
+        if let Some(rest) = self.0.strip_prefix(KEY_QUEUE_PREFIX) {
+            let (queue, partition_key) = self.built_in_of(rest)?;
+            return Ok(Owner::KeyQueue {
+                queue,
+                partition_key,
+            });
+        }
+        if let Some(rest) = self.0.strip_prefix(SIGNAL_BOX_PREFIX) {
+            let (queue, name) = self.built_in_of(rest)?;
+            return Ok(Owner::SignalBox { queue, name });
+        }
+        Ok(Owner::Invocation(decode_token(&self.0)?))
+    }
+
+    /// Task queue and name of a built-in program, from what follows the prefix.
+    fn built_in_of(&self, rest: &str) -> Result<(String, String), IdError> {
+        let Some((name, queue)) = rest.split_once(TASK_QUEUE_INFIX) else {
+            return Ok((DEFAULT_QUEUE.to_owned(), decode_token(rest)?.0));
         };
-        let (key, queue) = match rest.split_once(TASK_QUEUE_INFIX) {
-            None => (rest, DEFAULT_QUEUE.to_owned()),
-            Some((key, queue)) => (key, decode_token(queue)?.0),
-        };
-        let owner = Owner::KeyQueue {
-            queue: queue.clone(),
-            partition_key: decode_token(key)?.0,
-        };
-        // The default queue is never spelled, so that one key queue has one key.
-        match rest.contains(TASK_QUEUE_INFIX) && queue == DEFAULT_QUEUE {
-            true => Err(IdError::NotEncoded(self.0.clone())),
-            false => Ok(owner),
+        // The default queue is never spelled, so that one program has one key.
+        match decode_token(queue)?.0 {
+            queue if queue == DEFAULT_QUEUE => Err(IdError::NotEncoded(self.0.clone())),
+            queue => Ok((queue, decode_token(name)?.0)),
         }
     }
 
     /// Whether this is the key of a built-in program and not of a user's invocation.
     #[must_use]
     pub fn is_built_in(&self) -> bool {
-        self.0.starts_with(KEY_QUEUE_PREFIX)
+        self.0.starts_with(KEY_QUEUE_PREFIX) || self.0.starts_with(SIGNAL_BOX_PREFIX)
+    }
+}
+
+impl TryFrom<String> for Key {
+    type Error = IdError;
+    fn try_from(token: String) -> Result<Self, IdError> {
+        Self::parse(&token)
+    }
+}
+
+impl From<Key> for String {
+    fn from(key: Key) -> Self {
+        key.0
     }
 }
 
@@ -230,6 +270,22 @@ fn hex_digit(byte: u8) -> Option<u8> {
         _ => None,
     }
 }
+
+/// The id of a child that was given none: the idempotency key of the step that starts it
+/// (`<parent>/<run>/<step>`); one that is too long is cut, and its hash follows. It holds the run, so
+/// it is used once for ever.
+#[must_use]
+pub fn child_id(parent: &InvocationId, run: Run, step: u32) -> InvocationId {
+    let key = idempotency_key(parent, run, step);
+    if key.len() <= ID_BYTES_MAX {
+        return InvocationId(key);
+    }
+    let hash = xxhash_rust::xxh3::xxh3_128(key.as_bytes());
+    InvocationId(format!("{}~{hash:032x}", cut(&key, CHILD_ID_KEPT)))
+}
+
+/// Bytes of a long idempotency key that a child's id keeps, for people.
+const CHILD_ID_KEPT: usize = 64;
 
 /// One run of an invocation id: the start's sequence in COMMANDS and how often it has
 /// continued as new since. Unique for ever. Shown as `<start>.<continued>`.
@@ -333,18 +389,32 @@ mod tests {
         fn every_key_queue_comes_back_from_its_key(partition_key in "\\PC{1,32}", queue in "(default|\\PC{1,9})") {
             let key = Key::of_key_queue(&queue, &partition_key).unwrap();
             prop_assert!(key.is_built_in());
-            prop_assert_eq!(key.owner().unwrap(), Owner::KeyQueue { queue, partition_key });
+            prop_assert_eq!(key.owner().unwrap(), Owner::KeyQueue { queue: queue.clone(), partition_key: partition_key.clone() });
+            let other = Key::of_signal_box(&queue, &partition_key).unwrap();
+            prop_assert!(other.is_built_in() && other != key);
+            prop_assert_eq!(other.owner().unwrap(), Owner::SignalBox { queue, name: partition_key });
         }
 
         #[test]
-        fn a_token_is_refused_or_is_the_one_key_of_its_id(token in "[-_=.A-Fa-fK0-9]{0,12}") {
+        fn a_token_is_refused_or_is_the_one_key_of_its_id(token in "[-_=.A-Fa-fKSQ0-9]{0,12}") {
             if let Ok(key) = Key::parse(&token) {
                 let again = match key.owner().unwrap() {
                     Owner::Invocation(id) => id.key(),
                     Owner::KeyQueue { queue, partition_key } => Key::of_key_queue(&queue, &partition_key).unwrap(),
+                    Owner::SignalBox { queue, name } => Key::of_signal_box(&queue, &name).unwrap(),
                 };
                 prop_assert_eq!(again.as_str(), token);
             }
+        }
+
+        #[test]
+        fn children_of_other_steps_have_other_ids_within_the_limit(text in "\\PC{1,42}|[a-é]{60,64}", start: u64, one: u32, other: u32) {
+            let parent = InvocationId::new(text).unwrap();
+            let id = |step| child_id(&parent, Run { start, continued: 0 }, step);
+            prop_assert!(InvocationId::new(id(one).as_str()).is_ok());
+            prop_assert_eq!(id(one) == id(other), one == other);
+            let later = child_id(&parent, Run { start, continued: 1 }, one);
+            prop_assert_ne!(later, id(one));
         }
 
         #[test]
@@ -374,11 +444,36 @@ mod tests {
             Key::of_key_queue("gpu", "a b").unwrap().as_str(),
             "=Ka=20b=Qgpu"
         );
+        assert_eq!(
+            Key::of_signal_box("default", "paid").unwrap().as_str(),
+            "=Spaid"
+        );
+        assert_eq!(
+            Key::of_signal_box("gpu", "a b").unwrap().as_str(),
+            "=Sa=20b=Qgpu"
+        );
         let partitions: Vec<u16> = ["a", "b", "user-123", "order-7"]
             .iter()
             .map(|text| Partition::of(text, 8).0)
             .collect();
         assert_eq!(partitions, [8, 8, 2, 4]);
+    }
+
+    #[test]
+    fn ids_of_children_never_change() {
+        let (parent, run) = (
+            InvocationId::new("order 7").unwrap(),
+            Run {
+                start: 12,
+                continued: 1,
+            },
+        );
+        assert_eq!(child_id(&parent, run, 3).as_str(), "order 7/12.1/3");
+        let long = InvocationId::new("é".repeat(64)).unwrap();
+        assert_eq!(
+            child_id(&long, run, 3).as_str(),
+            format!("{}~329371d50ae75cf5c873d6888084ad79", "é".repeat(32))
+        );
     }
 
     #[test]

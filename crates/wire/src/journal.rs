@@ -4,9 +4,16 @@
 //! Written by the engine in the turn that takes the input, never changed afterwards. `t` is
 //! milliseconds since `created_at`; it is the program's clock.
 
+use std::{collections::BTreeMap, ops::RangeInclusive, time::Duration};
+
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, Payload, Timestamp};
+use crate::{
+    Code, Failure, InvocationId, Payload, Timestamp,
+    command::{Asker, Channel, Retention},
+    payload::{self, present},
+    value::CustomStatus,
+};
 
 /// One line of a journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +36,91 @@ pub enum Entry {
         topic: String,
         /// Input.
         input: Payload,
+        /// What its worker has to keep to, if anything: a task is emitted again without the
+        /// program.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        options: Option<ActivityOptions>,
+    },
+    /// Decided: have workers run an activity for each of these inputs, a step each.
+    Map {
+        /// Number of the first step.
+        step: u32,
+        /// Activity.
+        name: String,
+        /// Topic of the workers.
+        topic: String,
+        /// What each of them has to keep to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        options: Option<ActivityOptions>,
+        /// The inputs, in the order of the steps.
+        inputs: Vec<Payload>,
+    },
+    /// Decided: start a child, and wait for it unless it is detached.
+    Child(Box<ChildSpec>),
+    /// Decided: wait for a signal that is addressed by its name alone.
+    Named {
+        /// Number of the step.
+        step: u32,
+        /// Name of the signal.
+        name: String,
+    },
+    /// Decided: send something to another invocation.
+    Send {
+        /// Number of the step.
+        step: u32,
+        /// To whom.
+        to: InvocationId,
+        /// Its task queue, if the program says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        queue: Option<String>,
+        /// What.
+        what: Sending,
+    },
+    /// Decided: tell an event to whoever listens.
+    Emit {
+        /// Number of the step.
+        step: u32,
+        /// What it is called.
+        topic: String,
+        /// Its data.
+        data: Payload,
+    },
+    /// Decided: the answer to an update, or the result of a hook.
+    Answer {
+        /// To what.
+        to: AnswerTo,
+        /// The answer.
+        #[serde(with = "payload::result")]
+        result: Result<Payload, Failure>,
+    },
+    /// Decided: a value under a key, as it is from now on.
+    Set {
+        /// Of what.
+        of: Of,
+        /// The key.
+        key: String,
+        /// The value; none: removed.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "present"
+        )]
+        value: Option<Payload>,
+    },
+    /// Decided: the custom status, as it is from now on.
+    CustomStatus {
+        /// The status; none: back to nothing.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "present"
+        )]
+        value: Option<Payload>,
+    },
+    /// Decided: from here on the program does as this patch says.
+    Patch {
+        /// Which.
+        id: String,
     },
     /// Decided: sleep.
     Timer {
@@ -43,11 +135,17 @@ pub enum Entry {
         step: u32,
         /// Name of the signal.
         name: String,
+        /// What it comes on.
+        #[serde(default, skip_serializing_if = "Channel::is_signal")]
+        channel: Channel,
     },
     /// Decided: the outcome of this step is no longer wanted (the loser of a race).
     Drop {
         /// Number of the step.
         step: u32,
+        /// The last of a range of steps that begins with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        through: Option<u32>,
     },
     /// Given: the step has succeeded.
     Done {
@@ -111,39 +209,258 @@ pub enum Entry {
         t: u64,
         /// Why.
         reason: String,
+        /// Steps that do not fail by it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        shielded: Vec<u32>,
+    },
+    /// Given: what the run begins with. Before everything else, and only if there is anything.
+    Carried(Carried),
+    /// Given: a further function of the workflow is to run beside the main one.
+    Hook {
+        /// When.
+        t: u64,
+        /// The sender's id.
+        id: String,
+        /// Which function.
+        name: String,
+        /// Its input.
+        input: Payload,
+        /// Who waits for its result.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asker: Option<Asker>,
     },
 }
 
+/// What a worker has to keep to when it runs an activity.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ActivityOptions {
+    /// Longest time for one attempt, in milliseconds, at least 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u64>,
+    /// Longest time between two heartbeats of an attempt, in milliseconds, at least 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heartbeat_ms: Option<u64>,
+}
+
+impl ActivityOptions {
+    /// Longest time for one attempt.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout_ms.map(Duration::from_millis)
+    }
+
+    /// Longest time between two heartbeats of an attempt.
+    #[must_use]
+    pub fn heartbeat(&self) -> Option<Duration> {
+        self.heartbeat_ms.map(Duration::from_millis)
+    }
+}
+
+/// A child, as its parent decides it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChildSpec {
+    /// Number of the step.
+    pub step: u32,
+    /// Id of the child.
+    pub id: InvocationId,
+    /// Workflow.
+    pub workflow: String,
+    /// Version of it; none: the latest that its engine has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Task queue; none: that of the parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<String>,
+    /// Partition key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// Input.
+    pub input: Payload,
+    /// Nobody waits for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub detached: bool,
+    /// What becomes of it when its parent no longer waits.
+    #[serde(default, skip_serializing_if = "ParentClose::is_cancel")]
+    pub on_close: ParentClose,
+    /// How long it is kept after its end; none: the engine's default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+}
+
+/// What becomes of a child when its parent no longer waits for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParentClose {
+    /// It is asked to end.
+    #[default]
+    Cancel,
+    /// It is ended at once.
+    Terminate,
+    /// It goes on.
+    Abandon,
+}
+
+impl ParentClose {
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+    fn is_cancel(&self) -> bool {
+        *self == Self::Cancel
+    }
+}
+
+/// What a program sends to another invocation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sending {
+    /// A signal.
+    Signal {
+        /// Its name.
+        name: String,
+        /// What it is sent on.
+        #[serde(default, skip_serializing_if = "Channel::is_signal")]
+        channel: Channel,
+        /// Its data.
+        data: Payload,
+    },
+    /// A request to end.
+    Cancel {
+        /// Why.
+        reason: String,
+    },
+    /// Its end, by force.
+    Terminate {
+        /// Why.
+        reason: String,
+        /// Code of its error; none: [`Code::INTERRUPTED`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        code: Option<Code>,
+    },
+    /// A hook to run.
+    Hook {
+        /// Which function.
+        name: String,
+        /// Its input.
+        input: Payload,
+        /// The step waits for its result.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        awaited: bool,
+    },
+}
+
+/// What an answer is to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerTo {
+    /// The update that this step received.
+    Update(u32),
+    /// The hook of this id.
+    Hook(String),
+}
+
+/// What a key and its value belong to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Of {
+    /// The key-value pairs of the invocation.
+    Kv,
+    /// Its search attributes.
+    Search,
+}
+
+/// What a run begins with, beside its input.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Carried {
+    /// Key-value pairs.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kv: BTreeMap<String, Payload>,
+    /// Search attributes.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub search: BTreeMap<String, Payload>,
+    /// Custom status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<CustomStatus>,
+}
+
+impl Carried {
+    /// Whether there is nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kv.is_empty() && self.search.is_empty() && self.status.is_none()
+    }
+}
+
 impl Entry {
-    /// The step that the entry is about; none for a grant or a cancel.
+    /// The step that the entry is about, the first of a map or a range; none for a grant, a
+    /// cancel, and notes without a number.
     #[must_use]
     pub fn step(&self) -> Option<u32> {
         match self {
             Self::Run { step, .. }
             | Self::Activity { step, .. }
+            | Self::Map { step, .. }
             | Self::Timer { step, .. }
             | Self::Signal { step, .. }
-            | Self::Drop { step }
+            | Self::Named { step, .. }
+            | Self::Send { step, .. }
+            | Self::Emit { step, .. }
+            | Self::Drop { step, .. }
             | Self::Done { step, .. }
             | Self::Failed { step, .. }
             | Self::Retry { step, .. }
             | Self::Fired { step, .. }
             | Self::Received { step, .. } => Some(*step),
-            Self::Granted { .. } | Self::Cancel { .. } => None,
+            Self::Child(child) => Some(child.step),
+            Self::Granted { .. }
+            | Self::Cancel { .. }
+            | Self::Answer { .. }
+            | Self::Set { .. }
+            | Self::CustomStatus { .. }
+            | Self::Patch { .. }
+            | Self::Carried(_)
+            | Self::Hook { .. } => None,
+        }
+    }
+
+    /// The steps that a decision numbers, waited for or not; none if it numbers none.
+    #[must_use]
+    pub fn begins(&self) -> Option<RangeInclusive<u32>> {
+        match self {
+            Self::Run { step, .. }
+            | Self::Activity { step, .. }
+            | Self::Timer { step, .. }
+            | Self::Signal { step, .. }
+            | Self::Named { step, .. }
+            | Self::Send { step, .. }
+            | Self::Emit { step, .. } => Some(*step..=*step),
+            Self::Child(child) => Some(child.step..=child.step),
+            Self::Map { step, inputs, .. } => {
+                let more = u32::try_from(inputs.len().checked_sub(1)?).ok()?;
+                Some(*step..=step.checked_add(more)?)
+            }
+            _ => None,
         }
     }
 
     /// Whether the program decided this (else it was given).
     #[must_use]
     pub fn is_decision(&self) -> bool {
-        matches!(
-            self,
-            Self::Run { .. }
-                | Self::Activity { .. }
-                | Self::Timer { .. }
-                | Self::Signal { .. }
-                | Self::Drop { .. }
-        )
+        self.is_note()
+            || self.begins().is_some()
+            || matches!(self, Self::Map { .. } | Self::Drop { .. })
+    }
+
+    /// Whether the program decided this and awaits nothing of it.
+    #[must_use]
+    pub fn is_note(&self) -> bool {
+        match self {
+            Self::Emit { .. }
+            | Self::Answer { .. }
+            | Self::Set { .. }
+            | Self::CustomStatus { .. }
+            | Self::Patch { .. } => true,
+            Self::Send { what, .. } => !matches!(what, Sending::Hook { awaited: true, .. }),
+            Self::Child(child) => child.detached,
+            _ => false,
+        }
     }
 
     /// Its kind, as the JSON says it.
@@ -152,6 +469,15 @@ impl Entry {
         match self {
             Self::Run { .. } => "run",
             Self::Activity { .. } => "activity",
+            Self::Map { .. } => "map",
+            Self::Child(_) => "child",
+            Self::Named { .. } => "named",
+            Self::Send { .. } => "send",
+            Self::Emit { .. } => "emit",
+            Self::Answer { .. } => "answer",
+            Self::Set { .. } => "set",
+            Self::CustomStatus { .. } => "custom_status",
+            Self::Patch { .. } => "patch",
             Self::Timer { .. } => "timer",
             Self::Signal { .. } => "signal",
             Self::Drop { .. } => "drop",
@@ -162,6 +488,8 @@ impl Entry {
             Self::Received { .. } => "received",
             Self::Granted { .. } => "granted",
             Self::Cancel { .. } => "cancel",
+            Self::Carried(_) => "carried",
+            Self::Hook { .. } => "hook",
         }
     }
 }

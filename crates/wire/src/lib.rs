@@ -3,16 +3,20 @@
 //!
 //! Pure: no clock, no randomness, no I/O. Nothing else in the tree spells a subject by hand.
 
+pub mod ask;
 pub mod command;
 pub mod dead;
 pub mod failure;
 pub mod id;
 pub mod journal;
 pub mod key_queue;
+pub mod lifecycle;
 pub mod limits;
 pub mod member;
 pub mod names;
 pub mod payload;
+pub mod send;
+pub mod signal_box;
 pub mod task;
 pub mod time;
 pub mod topology;

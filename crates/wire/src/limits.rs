@@ -55,6 +55,61 @@ pub const KEY_QUEUE_MAX: usize = 1_000;
 /// Commands kept in a parked or paused invocation until it resumes; further ones stay in COMMANDS.
 pub const DEFERRED_MAX: usize = 1_000;
 
+/// Key-value pairs of an invocation.
+pub const KV_KEYS_MAX: usize = 100;
+
+/// Largest value under one key, in bytes.
+pub const KV_VALUE_BYTES_MAX: usize = 16 * 1024;
+
+/// Key-value pairs of an invocation in all, in bytes: they stand in its value, which a hundred of
+/// the largest would not fit.
+pub const KV_BYTES_MAX: usize = 256 * 1024;
+
+/// Search attributes of an invocation.
+pub const SEARCH_KEYS_MAX: usize = 64;
+
+/// Search attributes of an invocation in all, in bytes.
+pub const SEARCH_BYTES_MAX: usize = 16 * 1024;
+
+/// Largest custom status, in bytes.
+pub const CUSTOM_STATUS_BYTES_MAX: usize = 256 * 1024;
+
+/// Answers to updates that a value keeps for who did not hear them; the oldest go first.
+pub const ANSWERS_MAX: usize = 100;
+
+/// The same, in bytes.
+pub const ANSWERS_BYTES_MAX: usize = 64 * 1024;
+
+/// Largest details of a heartbeat, in bytes.
+pub const HEARTBEAT_DETAILS_BYTES_MAX: usize = 4 * 1024;
+
+/// Heartbeats that a value keeps, in bytes; the oldest go first.
+pub const BEATS_BYTES_MAX: usize = 64 * 1024;
+
+/// Least time between two heartbeats of an attempt that leave the worker: each is a write.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(1);
+
+/// Steps that one decision of a map begins at the most.
+pub const MAP_BATCH_MAX: usize = 128;
+
+/// Inputs of one decision of a map, in bytes, unless a single one is larger.
+pub const MAP_BATCH_BYTES_MAX: usize = 32 * 1024;
+
+/// How long a signal box keeps a signal that nobody waits for, unless its sender says otherwise.
+pub const NAMED_SIGNAL_KEPT: Duration = Duration::from_secs(600);
+
+/// Time that an activity has to end after it was told to stop, unless configured.
+pub const ACTIVITY_CANCEL_GRACE: Duration = Duration::from_secs(10);
+
+/// Steps that a cancelled program may still ask for, in one go, before it is ended.
+pub const CANCEL_IGNORED_MAX: u32 = 100;
+
+/// Tags of a worker.
+pub const TAGS_MAX: usize = 5;
+
+/// Longest tag, in bytes.
+pub const TAG_BYTES_MAX: usize = 64;
+
 /// Pending steps that a value lists for people (`waits`); the count is always exact.
 pub const WAITS_LISTED_MAX: usize = 8;
 

@@ -11,6 +11,7 @@
 //! | configuration | bucket `CONFIG` | `ns_CONFIG` |
 //! | dead letters | stream `DEAD_LETTERS`, `dead.<kind>.<topic or key>` | `ns_DEAD_LETTERS`, `ns.dead.…` |
 //! | end of an invocation | core NATS, `ended.<key>`, no stream: a hint | `ns.ended.…` |
+//! | other hints | core NATS, `hints.<kind>.<topic, queue or key>`, no stream | `ns.hints.…` |
 //!
 //! Queues, topics and kinds are encoded by [`encode_token`], so any name is one token.
 
@@ -55,6 +56,11 @@ pub enum NameError {
         /// The name.
         name: String,
     },
+    /// A topic that only Headwater itself may use.
+    #[error(
+        "the topic {0:?} is reserved: use one without '#' that begins neither with 'headwater.' nor with '='"
+    )]
+    Reserved(String),
     /// A subject that is not ours.
     #[error("the subject {0:?} is not of the form commands.<queue>.<partition>.<key>")]
     Subject(String),
@@ -74,7 +80,35 @@ pub fn check_name(what: &'static str, name: &str) -> Result<(), NameError> {
         let name = name.to_owned();
         return Err(NameError::Name { what, name });
     }
+    let reserved = || name.contains('#') || name.starts_with("headwater.") || name.starts_with('=');
+    if what == TOPIC && reserved() {
+        return Err(NameError::Reserved(name.to_owned()));
+    }
     Ok(())
+}
+
+/// What [`check_name`] calls a topic. Some topics are not for users.
+const TOPIC: &str = "topic";
+
+/// The topic of the workers that have this tag.
+#[must_use]
+pub fn tagged(topic: &str, tag: &str) -> String {
+    format!("{topic}#{tag}")
+}
+
+/// What is hinted on core NATS: it may be lost, and nothing that has to be right rests on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hint<'a> {
+    /// Steps that nobody wants any more: engines to the workers of a topic.
+    Stop(&'a str),
+    /// Queries: clients to the engines of a task queue.
+    Query(&'a str),
+    /// The custom status of an invocation has changed: engines to clients.
+    Status(&'a Key),
+    /// Activities of an invocation tell how far they are: workers to clients.
+    Progress(&'a Key),
+    /// Events of this name: engines to clients.
+    Event(&'a str),
 }
 
 /// Prefix of every stream, bucket and subject: installations that see nothing of each other.
@@ -274,6 +308,19 @@ impl Namespace {
         format!("{}ended.{key}", self.subject_prefix)
     }
 
+    /// Where something is hinted on core NATS: `hints.<kind>.<topic, queue, key or name>`.
+    #[must_use]
+    pub fn hint_subject(&self, hint: Hint<'_>) -> String {
+        let (kind, token) = match hint {
+            Hint::Stop(topic) => ("stop", encode_token(topic)),
+            Hint::Query(queue) => ("query", encode_token(queue)),
+            Hint::Status(key) => ("status", key.to_string()),
+            Hint::Progress(key) => ("progress", key.to_string()),
+            Hint::Event(name) => ("event", encode_token(name)),
+        };
+        format!("{}hints.{kind}.{token}", self.subject_prefix)
+    }
+
     /// Subject of a dead letter: its kind, and the last token of the subject that it came on.
     #[must_use]
     pub fn dead_subject(&self, letter: &DeadLetter) -> String {
@@ -360,11 +407,32 @@ mod tests {
             "team-a.commands.default.3.order=207"
         );
         assert_eq!(other.state_bucket(), "team-a_EXECUTION_STATE");
+        for (hint, subject) in [
+            (Hint::Stop("send.email"), "hints.stop.send=2Eemail"),
+            (Hint::Query("default"), "hints.query.default"),
+            (Hint::Status(&to.key), "hints.status.order=207"),
+            (Hint::Progress(&to.key), "hints.progress.order=207"),
+            (Hint::Event("paid"), "hints.event.paid"),
+        ] {
+            assert_eq!(ns.hint_subject(hint), subject);
+            assert_eq!(other.hint_subject(hint), format!("team-a.{subject}"));
+        }
         assert!(
             other
                 .parse_command_subject(&ns.command_subject(&to))
                 .is_err()
         );
+    }
+
+    #[test]
+    fn topics_of_our_own_are_reserved() {
+        for topic in ["a#gpu", "headwater.lane", "=x"] {
+            let refused = check_name("topic", topic).unwrap_err().to_string();
+            assert!(refused.contains("reserved"), "{refused}");
+            assert!(check_name("activity", topic).is_ok());
+        }
+        assert_eq!(tagged("render", "gpu"), "render#gpu");
+        assert!(check_name("topic", "send.email").is_ok());
     }
 
     #[test]

@@ -129,6 +129,48 @@ pub(crate) fn present<'de, D: Deserializer<'de>>(
     Payload::deserialize(deserializer).map(Some)
 }
 
+/// A result as `{"ok":…}` or `{"error":…}`, for serde's `with`.
+pub(crate) mod result {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Payload;
+    use crate::Failure;
+
+    #[derive(Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Read {
+        Ok(Payload),
+        Error(Failure),
+    }
+
+    #[derive(Serialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Written<'a> {
+        Ok(&'a Payload),
+        Error(&'a Failure),
+    }
+
+    pub(crate) fn serialize<S: Serializer>(
+        result: &Result<Payload, Failure>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match result {
+            Ok(payload) => Written::Ok(payload),
+            Err(failure) => Written::Error(failure),
+        }
+        .serialize(serializer)
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Result<Payload, Failure>, D::Error> {
+        Ok(match Read::deserialize(deserializer)? {
+            Read::Ok(payload) => Ok(payload),
+            Read::Error(failure) => Err(failure),
+        })
+    }
+}
+
 impl Default for Payload {
     fn default() -> Self {
         Self::null()

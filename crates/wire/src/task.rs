@@ -8,7 +8,8 @@ use bytes::Bytes;
 use prost::Message;
 
 use crate::{
-    Failure, InvocationId, Partition, Payload, Run, command::DecodeError, names::Address, pb,
+    Failure, InvocationId, Partition, Payload, Run, command::DecodeError, journal::ActivityOptions,
+    names::Address, pb,
 };
 
 /// One attempt at a remote step.
@@ -32,6 +33,10 @@ pub struct Task {
     pub input: Payload,
     /// Workflow that asks, for people.
     pub workflow: String,
+    /// What the worker has to keep to.
+    pub options: ActivityOptions,
+    /// Details of the last heartbeat of the attempts before.
+    pub heartbeat: Option<Payload>,
 }
 
 impl Task {
@@ -64,6 +69,9 @@ impl Task {
             activity: self.activity,
             input: Some(self.input.into()),
             workflow: self.workflow,
+            timeout_ms: self.options.timeout_ms.unwrap_or_default(),
+            heartbeat_ms: self.options.heartbeat_ms.unwrap_or_default(),
+            heartbeat: self.heartbeat.map(Into::into),
         }
         .encode_to_vec()
         .into()
@@ -88,6 +96,11 @@ impl Task {
                 .ok_or(DecodeError::Missing("task.input"))?
                 .try_into()?,
             workflow: task.workflow,
+            options: ActivityOptions {
+                timeout_ms: (task.timeout_ms > 0).then_some(task.timeout_ms),
+                heartbeat_ms: (task.heartbeat_ms > 0).then_some(task.heartbeat_ms),
+            },
+            heartbeat: task.heartbeat.map(TryInto::try_into).transpose()?,
         })
     }
 }

@@ -30,6 +30,20 @@ pub enum EffectTag {
     Release,
     /// Time to live for the journal pages from the first to the last.
     ExpirePages(u32, u32),
+    /// What stands at this place in the value's `sends`, counted from 0.
+    Send(u32),
+    /// Tasks of the first attempt of each step from the first to the last.
+    Tasks(u32, u32),
+    /// The outcome, for the step of another invocation that asked for this one.
+    TellParent,
+}
+
+impl EffectTag {
+    /// Whether only a step that is still waited for needs it.
+    #[must_use]
+    pub fn is_of_step(self) -> bool {
+        matches!(self, Self::Task(..) | Self::Tasks(..) | Self::Schedule(..))
+    }
 }
 
 /// The last turn: what it rests on and what followed from it.
@@ -112,6 +126,9 @@ impl fmt::Display for EffectTag {
             Self::Release => f.write_str("release"),
             Self::ExpirePages(1, last) => write!(f, "expire-pages/{last}"),
             Self::ExpirePages(first, last) => write!(f, "expire-pages/{first}/{last}"),
+            Self::Send(index) => write!(f, "send/{index}"),
+            Self::Tasks(first, last) => write!(f, "tasks/{first}/{last}"),
+            Self::TellParent => f.write_str("tell-parent"),
         }
     }
 }
@@ -134,6 +151,9 @@ impl std::str::FromStr for EffectTag {
             ["release"] => Ok(Self::Release),
             ["expire-pages", last] => Ok(Self::ExpirePages(1, number(last)?)),
             ["expire-pages", first, last] => Ok(Self::ExpirePages(number(first)?, number(last)?)),
+            ["send", index] => Ok(Self::Send(number(index)?)),
+            ["tasks", first, last] => Ok(Self::Tasks(number(first)?, number(last)?)),
+            ["tell-parent"] => Ok(Self::TellParent),
             _ => Err(refuse()),
         }
     }

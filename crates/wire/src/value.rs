@@ -13,10 +13,11 @@ pub use encoder::Encoder;
 
 use crate::{
     Failure, InvocationId, Partition, Payload, Run, Timestamp,
-    command::{Asker, Retention, Ticket},
+    command::{Asker, Channel, Retention, Ticket},
     journal::Lines,
     limits::VALUE_FORMAT,
-    payload::present,
+    payload::{self, present},
+    send::Sent,
     turn::{LastTurn, Root},
 };
 
@@ -96,7 +97,8 @@ impl std::str::FromStr for Status {
 pub struct Wait {
     /// Number of the step.
     pub step: u32,
-    /// `run`, `activity`, `timer`, `signal` or `retry`.
+    /// `run`, `activity`, `timer`, `retry`, `signal`, `event`, `queue`, `update`, `named`,
+    /// `child` or `hook`.
     #[serde(rename = "for")]
     pub kind: String,
     /// Name of the step or signal.
@@ -125,6 +127,12 @@ pub struct BufferedSignal {
     pub name: String,
     /// Data.
     pub data: Payload,
+    /// What it came on.
+    #[serde(default, skip_serializing_if = "Channel::is_signal")]
+    pub channel: Channel,
+    /// Inbox for the answer to an update.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
 }
 
 /// A signal that was taken: its id is remembered for as long as it may come again.
@@ -153,6 +161,48 @@ impl Signals {
     fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.taken.is_empty()
     }
+}
+
+/// What the workflow says of itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CustomStatus {
+    /// How often it has changed.
+    pub version: u64,
+    /// What it says.
+    pub value: Payload,
+}
+
+/// An update that a step has received and not yet answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenUpdate {
+    /// The sender's id.
+    pub id: String,
+    /// Inbox for the answer: a hint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply_to: Option<String>,
+}
+
+/// The answer to an update, for who did not hear it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answered {
+    /// The sender's id of the update.
+    pub id: String,
+    /// When, in milliseconds since `created_at`.
+    pub t: u64,
+    /// The answer.
+    #[serde(with = "payload::result")]
+    pub result: Result<Payload, Failure>,
+}
+
+/// The last heartbeat of a step.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Beat {
+    /// Of which attempt.
+    pub attempt: u32,
+    /// Grows with each heartbeat of the attempt.
+    pub number: u64,
+    /// What the next attempt is told.
+    pub details: Payload,
 }
 
 /// That somebody asked the invocation to end.
@@ -222,6 +272,18 @@ pub enum Deferred {
         /// Why.
         reason: String,
     },
+    /// A further function of the workflow is to run.
+    Hook {
+        /// The sender's id.
+        id: String,
+        /// Which function.
+        name: String,
+        /// Its input.
+        input: Payload,
+        /// Who waits for its result.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        asker: Option<Asker>,
+    },
 }
 
 /// The state of an invocation, all but the journal's entries.
@@ -259,6 +321,9 @@ pub struct Value {
     /// When it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// When what it held was deleted: only its id is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deleted_at: Option<Timestamp>,
     /// Input of this run.
     pub input: Payload,
     /// Output of a completed one.
@@ -273,6 +338,12 @@ pub struct Value {
     pub error: Option<Failure>,
     /// Search attributes.
     pub search: BTreeMap<String, Payload>,
+    /// Key-value pairs of the workflow's own.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub kv: BTreeMap<String, Payload>,
+    /// What the workflow says of itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custom_status: Option<CustomStatus>,
     /// Run.
     pub run: Run,
     /// When this run began, if it followed another: its program's clock starts there.
@@ -289,9 +360,22 @@ pub struct Value {
     /// How long it is kept after its end; none: the engine's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+    /// The id is free for another start so many milliseconds after the end; none: once it is
+    /// forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_ttl_ms: Option<u64>,
+    /// The run of the ended invocation that this one took the place of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Run>,
     /// Signals.
     #[serde(default, skip_serializing_if = "Signals::is_empty")]
     pub signals: Signals,
+    /// Updates that are not yet answered, by the step that received them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub updates: BTreeMap<u32, OpenUpdate>,
+    /// Answers to updates, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<Answered>,
     /// That somebody asked it to end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cancel: Option<Cancelled>,
@@ -307,8 +391,14 @@ pub struct Value {
     /// For each local step and short timer that has not ended, the command it hangs on.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub anchors: BTreeMap<u32, Root>,
+    /// The last heartbeat of each pending activity that sent one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub beats: BTreeMap<u32, Beat>,
     /// The last turn.
     pub turn: LastTurn,
+    /// What the last turn sent to others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sends: Vec<Sent>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature

@@ -19,12 +19,14 @@ use arbitrary as any_of;
 use headwater_wire::{
     Command, Entry, Failure, InvocationId, Key, Namespace, Partition, Payload, Run, Status, Task,
     Timestamp, Value,
+    ask::{Answer, Progress, Query, Stop},
     command::{Asker, Retention, Start},
     journal::Lines,
     key_queue::KeyQueueValue,
     member::Member,
     names::{Address, TimerId},
     pb,
+    send::Sent,
     task::Reply,
     topology::Topology,
     turn::{EffectTag, LastTurn, Root},
@@ -80,6 +82,10 @@ table! {
     command: Command = Codec { write: |it| it.clone().encode().to_vec(), read: |b| said(Command::decode(b)) }, any_of::command();
     task: Task = Codec { write: |it| it.clone().encode().to_vec(), read: |b| said(Task::decode(b)) }, any_of::task();
     reply: Reply = Codec { write: |it| it.clone().encode().to_vec(), read: |b| said(Reply::decode(b)) }, any_of::reply();
+    query: Query = Codec { write: |it| it.clone().encode().to_vec(), read: |b| said(Query::decode(b)) }, any_of::query();
+    answer: Answer = Codec { write: |it| it.clone().encode().to_vec(), read: |b| said(Answer::decode(b)) }, any_of::answer();
+    stop: Stop = Codec { write: |it| it.clone().encode().to_vec(), read: |b| said(Stop::decode(b)) }, any_of::stop();
+    progress: Progress = Codec { write: |it| it.clone().encode().to_vec(), read: |b| said(Progress::decode(b)) }, any_of::progress();
     payload_in_a_message: Payload = protobuf::<Payload, pb::Payload>(), any_of::payload();
     failure_in_a_message: Failure = protobuf::<Failure, pb::Failure>(), any_of::failure();
 
@@ -97,6 +103,8 @@ table! {
     start: Start = json(), any_of::start();
     asker: Asker = json(), any_of::asker();
     retention: Retention = json(), any_of::retention();
+    sent: Sent = json(), any_of::sent();
+    key_in_json: Key = json(), any_of::key();
     last_turn: LastTurn = json(), any_of::last_turn();
     root: Root = json(), any_of::root();
     effect_tag: EffectTag = json(), any_of::effect();

@@ -6,8 +6,8 @@
 use headwater_wire::{
     Code, Command, Entry, Failure, InvocationId, Partition, Payload, Run, Status, Task, Timestamp,
     Value,
-    command::{Asker, Cancel, Outcome, Retention, Signal, Start, Submit, Ticket},
-    journal::Lines,
+    command::{Asker, Cancel, Channel, Outcome, Retention, Signal, Start, Submit, Ticket},
+    journal::{ActivityOptions, Lines},
     key_queue::{KeyQueueValue, Queued},
     member::{Member, Role},
     names::TimerId,
@@ -41,15 +41,13 @@ fn ticket() -> Ticket {
 
 fn start() -> Start {
     Start {
-        workflow: "hello".into(),
         version: Some("1.2.0".into()),
-        input: json("\"World\""),
-        asker: Asker::Request("r1".into()),
         reply_to: Some("_INBOX.a".into()),
         ticket: Some(ticket()),
         granted: true,
         retention: Some(Retention::Seconds(3600)),
         new_id: true,
+        ..Start::new("hello", json("\"World\""), Asker::Request("r1".into()))
     }
 }
 
@@ -70,6 +68,8 @@ fn commands() {
             invocation: id("p"),
             run: run(),
             step: 3,
+            queue: String::new(),
+            partition: Partition::default(),
         },
         retention: Some(Retention::Forever),
         version: None,
@@ -106,14 +106,7 @@ fn commands() {
         (Command::Start(parent.clone()), GOLDEN[1]),
         (outcome(Ok(other)), GOLDEN[2]),
         (outcome(Err(failure)), GOLDEN[3]),
-        (
-            Command::Signal(Signal {
-                id: "s".into(),
-                name: "n".into(),
-                data: json("1"),
-            }),
-            GOLDEN[4],
-        ),
+        (Command::Signal(Signal::new("s", "n", json("1"))), GOLDEN[4]),
         (Command::TimerFired(timer), GOLDEN[5]),
         (
             Command::Cancel(Cancel {
@@ -150,6 +143,8 @@ fn tasks_and_replies() {
         activity: "greet".into(),
         input: json("\"x\""),
         workflow: "hello".into(),
+        options: ActivityOptions::default(),
+        heartbeat: None,
     };
     let bytes = task.clone().encode();
     assert_eq!(hex(&bytes), GOLDEN[11]);
@@ -186,6 +181,7 @@ fn entries() -> Vec<Entry> {
             name: "greet".into(),
             topic: "t".into(),
             input: json("[1]"),
+            options: None,
         },
         Entry::Retry {
             step: 2,
@@ -208,6 +204,7 @@ fn entries() -> Vec<Entry> {
         Entry::Signal {
             step: 4,
             name: "s".into(),
+            channel: Channel::Signal,
         },
         Entry::Received {
             step: 4,
@@ -218,11 +215,16 @@ fn entries() -> Vec<Entry> {
         Entry::Signal {
             step: 5,
             name: "s".into(),
+            channel: Channel::Signal,
         },
-        Entry::Drop { step: 5 },
+        Entry::Drop {
+            step: 5,
+            through: None,
+        },
         Entry::Cancel {
             t: 10,
             reason: "r".into(),
+            shielded: Vec::new(),
         },
         Entry::Granted { t: 11 },
     ]
@@ -269,17 +271,24 @@ fn value() {
         created_at: at(0),
         updated_at: at(1),
         ended_at: None,
+        deleted_at: None,
         input: json("\"World\""),
         output: None,
         error: None,
         search: Default::default(),
+        kv: Default::default(),
+        custom_status: None,
         run: run(),
         run_started_at: None,
         asker: Asker::Request("r1".into()),
         ticket: Some(ticket()),
         reply_to: None,
         retention: None,
+        result_ttl_ms: None,
+        replaced: None,
         signals: Signals::default(),
+        updates: Default::default(),
+        answers: Vec::new(),
         cancel: None,
         parked: None,
         deferred: Vec::new(),
@@ -296,6 +305,7 @@ fn value() {
             ),
         ]
         .into(),
+        beats: Default::default(),
         turn: LastTurn {
             number: 2,
             id: "e-1".into(),
@@ -309,6 +319,7 @@ fn value() {
             ],
             partial: false,
         },
+        sends: Vec::new(),
     };
     let journal = JournalPart {
         steps: 3,

@@ -84,6 +84,14 @@ fn of_invocation(known: &Known, seen: &Seen, command: &Command, seq: u64) -> Che
             require(!waits, "the invocation still waits for it")
         }
         Command::Resume { .. } | Command::Submit(_) | Command::Release(_) => Ok(()),
+        // None of these is served: they go to the dead letters, as was looked at above.
+        Command::Terminate(_)
+        | Command::Pause(_)
+        | Command::Delete(_)
+        | Command::Heartbeat(_)
+        | Command::Hook(_)
+        | Command::Await(_)
+        | Command::Unawait(_) => Err(format!("a {} is not served", command.name())),
     }
 }
 
@@ -155,7 +163,7 @@ fn outcome_taken(seen: &Seen, outcome: &Outcome) -> Checked {
     }
     let deferred = |deferred: &Deferred| matches!(deferred, Deferred::Outcome { step: s, attempt: a, .. } if s == step && a == attempt);
     match seen.open.get(step) {
-        Some(open) if open.kind == Kind::Work && open.attempt <= *attempt => {
+        Some(open) if open.kind.takes_outcomes() && open.attempt <= *attempt => {
             let kept = seen.value.deferred.iter().any(deferred);
             require(kept, "its outcome is not recorded")
         }
@@ -173,7 +181,7 @@ fn timer_taken(seen: &Seen, timer: TimerId) -> Checked {
     let waits = seen.open.get(&step).is_some_and(|open| match open.kind {
         Kind::Timer => true,
         Kind::Work => open.waits && open.attempt == attempt,
-        Kind::Signal => false,
+        Kind::Signal | Kind::Named | Kind::Child | Kind::Hook => false,
     });
     let kept = seen.value.deferred.iter().any(deferred);
     require(!waits || kept, "the value still waits for the timer")

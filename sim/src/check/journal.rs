@@ -198,18 +198,35 @@ impl Seen {
                 self.inputs.insert((run, *step), input.clone());
                 self.decide(run, *step, Kind::Work)
             }
+            Entry::Map { inputs, .. } => {
+                for (step, input) in entry.begins().into_iter().flatten().zip(inputs) {
+                    self.inputs.insert((run, step), input.clone());
+                    self.decide(run, step, Kind::Work)?;
+                }
+                Ok(())
+            }
+            note if note.is_note() => match note.begins() {
+                Some(steps) => self.count(*steps.start()),
+                None => Ok(()),
+            },
+            Entry::Child(child) => self.decide(run, child.step, Kind::Child),
+            Entry::Named { step, .. } => self.decide(run, *step, Kind::Named),
+            Entry::Send { step, .. } => self.decide(run, *step, Kind::Hook),
             Entry::Timer { step, .. } => {
                 self.timers.insert((run, *step, 0));
                 self.decide(run, *step, Kind::Timer)
             }
             Entry::Signal { step, .. } => self.decide(run, *step, Kind::Signal),
-            Entry::Drop { step } => match self.open.remove(step) {
-                Some(_) => Ok(()),
-                None if self.cancelled => Ok(()),
-                None => Err(format!("{}: the step is over", about())),
-            },
+            Entry::Drop { step, through } => {
+                for step in *step..=through.unwrap_or(*step) {
+                    if self.open.remove(&step).is_none() && !self.cancelled {
+                        return Err(format!("{}: the step is over", about()));
+                    }
+                }
+                Ok(())
+            }
             Entry::Done { step, .. } | Entry::Failed { step, .. } => match self.open.remove(step) {
-                Some(open) if open.kind == Kind::Work && !open.waits => Ok(()),
+                Some(open) if open.kind.takes_outcomes() && !open.waits => Ok(()),
                 Some(_) => Err(format!("{}: the step was not at work", about())),
                 None => Err(format!("{}: a second outcome", about())),
             },
@@ -246,20 +263,18 @@ impl Seen {
                 },
                 _ => Err(format!("{}: the step does not wait for a signal", about())),
             },
-            Entry::Granted { .. } => Ok(()),
-            Entry::Cancel { .. } => {
+            Entry::Cancel { shielded, .. } => {
                 self.cancelled = true;
-                self.open.clear();
+                self.open.retain(|step, _| shielded.contains(step));
                 Ok(())
             }
+            // What is left was given and ends no step.
+            _ => Ok(()),
         }
     }
 
     fn decide(&mut self, run: Run, step: u32, kind: Kind) -> Result<(), String> {
-        if step != self.decided + 1 {
-            return Err(format!("step {step} follows step {}", self.decided));
-        }
-        self.decided = step;
+        self.count(step)?;
         self.begun.insert((run, step), 1);
         let open = Open {
             kind,
@@ -267,6 +282,14 @@ impl Seen {
             waits: false,
         };
         self.open.insert(step, open);
+        Ok(())
+    }
+
+    fn count(&mut self, step: u32) -> Result<(), String> {
+        if step != self.decided + 1 {
+            return Err(format!("step {step} follows step {}", self.decided));
+        }
+        self.decided = step;
         Ok(())
     }
 }

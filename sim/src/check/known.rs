@@ -88,9 +88,20 @@ pub(super) struct Open {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
+    /// A local step, an activity, or one of a map.
     Work,
     Timer,
     Signal,
+    Named,
+    Child,
+    Hook,
+}
+
+impl Kind {
+    /// Whether its outcome comes as a command, or from the engine's own process.
+    pub(super) fn takes_outcomes(self) -> bool {
+        matches!(self, Self::Work | Self::Named | Self::Child | Self::Hook)
+    }
 }
 
 impl Known {

@@ -178,6 +178,7 @@ impl Checks {
                 keys::invocation_stored(&mut self.known, key)
             }
             Owner::KeyQueue { .. } => keys::queue_stored(&mut self.known, key, value),
+            Owner::SignalBox { .. } => Err("a signal box was stored, which none serves".to_owned()),
         }
     }
 

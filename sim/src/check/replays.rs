@@ -7,7 +7,11 @@ use headwater_core::{
     Program, ProgramInfo, Progress, Workflow,
     program::{Decision, End},
 };
-use headwater_wire::{Code, Entry, Failure, Payload, Timestamp, Value, journal::Lines};
+use headwater_wire::{
+    Code, Entry, Failure, Payload, Timestamp, Value,
+    command::Asker,
+    journal::{Lines, Sending},
+};
 
 /// Replay an ended value of an invocation that was not ended from outside.
 pub fn replays(value: &Value, entries: &[Entry], workflow: &dyn Workflow) -> Result<(), String> {
@@ -18,14 +22,33 @@ pub fn replays(value: &Value, entries: &[Entry], workflow: &dyn Workflow) -> Res
         version: value.version.clone(),
         partition_key: value.partition_key.clone(),
         input: value.input.clone(),
+        parent: match &value.asker {
+            Asker::Parent { invocation, .. } => Some(invocation.clone()),
+            Asker::Request(_) => None,
+        },
+        carried: entries
+            .iter()
+            .find_map(|entry| match entry {
+                Entry::Carried(carried) => Some(carried.clone()),
+                _ => None,
+            })
+            .unwrap_or_default(),
+        patches: entries
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Patch { id } => Some(id.clone()),
+                _ => None,
+            })
+            .collect(),
     });
     let mut program = workflow.instantiate(info);
     program.set_replaying(true);
     let at = |t: u64| value.created_at.after(Duration::from_millis(t));
-    let begun = match entries.first() {
-        Some(Entry::Granted { t }) => at(*t),
-        _ => value.run_started_at.unwrap_or(value.created_at),
-    };
+    let granted = entries.iter().take(2).find_map(|entry| match entry {
+        Entry::Granted { t } => Some(at(*t)),
+        _ => None,
+    });
+    let begun = granted.unwrap_or(value.run_started_at.unwrap_or(value.created_at));
     let mut replay = Replay::default();
     replay.take(program.start(begun));
     for entry in entries {
@@ -91,7 +114,10 @@ impl Replay {
             Entry::Fired { step, t } if self.sleeps.contains(step) => {
                 program.deliver(*step, Ok(Payload::null()), at(*t))
             }
-            Entry::Cancel { t, reason } => {
+            Entry::Hook {
+                t, id, name, input, ..
+            } => program.hook(id, name, input.clone(), at(*t)),
+            Entry::Cancel { t, reason, .. } => {
                 let reason = if reason.is_empty() {
                     "no reason was given"
                 } else {
@@ -123,10 +149,50 @@ fn agrees(decision: &Decision, entry: &Entry) -> bool {
             },
         ) => step == s && name == n && input == i,
         (Decision::Timer { step, due }, Entry::Timer { step: s, due: d }) => step == s && due == d,
-        (Decision::Signal { step, name }, Entry::Signal { step: s, name: n }) => {
+        (
+            Decision::Signal {
+                step,
+                name,
+                channel,
+            },
+            Entry::Signal {
+                step: s,
+                name: n,
+                channel: c,
+            },
+        ) => step == s && name == n && channel == c,
+        (
+            Decision::Map {
+                step, name, inputs, ..
+            },
+            Entry::Map {
+                step: s,
+                name: n,
+                inputs: i,
+                ..
+            },
+        ) => step == s && name == n && inputs == i,
+        (Decision::Named { step, name }, Entry::Named { step: s, name: n }) => {
             step == s && name == n
         }
-        (Decision::Drop { step }, Entry::Drop { step: s }) => step == s,
+        (Decision::Child(one), Entry::Child(other)) => one == other,
+        (
+            Decision::Hook { step, to, name, .. },
+            Entry::Send {
+                step: s,
+                to: t,
+                what: Sending::Hook { name: n, .. },
+                ..
+            },
+        ) => step == s && to == t && name == n,
+        (
+            Decision::Drop { step, through },
+            Entry::Drop {
+                step: s,
+                through: t,
+            },
+        ) => step == s && through == t,
+        (Decision::Note(one), other) => one == other,
         _ => false,
     }
 }

@@ -17,7 +17,7 @@ use headwater_store::{
 };
 use headwater_wire::{
     Key, Partition, limits,
-    names::{Address, TimerId},
+    names::{Address, Hint, TimerId},
 };
 use tokio::sync::oneshot;
 
@@ -303,6 +303,10 @@ impl Store for Network {
 
     fn ended_subject(&self, key: &Key) -> String {
         self.line.truth.store.ended_subject(key)
+    }
+
+    fn hint_subject(&self, hint: Hint<'_>) -> String {
+        self.line.truth.store.hint_subject(hint)
     }
 
     fn parse_command_subject(&self, subject: &str) -> Result<Address, String> {

@@ -7,6 +7,7 @@
 
 use headwater_wire::{
     Code, Failure, Payload, Timestamp,
+    journal::Carried,
     names::TimerId,
     turn::EffectTag,
     value::{Deferred, JournalPart},
@@ -41,9 +42,7 @@ impl Invocation {
     fn end_run(&mut self) {
         let run = self.value.run;
         self.unschedule_all();
-        self.draft
-            .effects
-            .retain(|effect| !matches!(effect, EffectTag::Task(..) | EffectTag::Schedule(..)));
+        self.draft.effects.retain(|effect| !effect.is_of_step());
         for effect in &mut self.draft.effects {
             if let EffectTag::Unschedule(step, attempt) = *effect {
                 *effect = EffectTag::UnscheduleOf(TimerId { run, step, attempt });
@@ -66,6 +65,8 @@ impl Invocation {
             ..JournalPart::default()
         };
         self.draft.lines = headwater_wire::journal::Lines::default();
+        self.carried = Carried::default();
+        self.patches.clear();
         self.draft.continued_from = Some(run);
     }
 

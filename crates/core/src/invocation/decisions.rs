@@ -1,7 +1,7 @@
 //! What the program decides goes into the turn: the journal gets an entry, and what follows is noted
 //! as an effect or an anchor.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use headwater_wire::{
     Code, Entry, Failure, Payload, Status, Timestamp, limits, turn::EffectTag,
@@ -12,7 +12,10 @@ use super::{
     Invocation,
     pending::{Pending, What, entry_of},
 };
-use crate::program::{Decision, End, Progress};
+use crate::{
+    Retry,
+    program::{Decision, End, Progress},
+};
 
 impl Invocation {
     pub(super) fn absorb(&mut self, progress: Progress, now: Timestamp) {
@@ -71,7 +74,8 @@ impl Invocation {
 
     pub(super) fn draft_is_full(&self) -> bool {
         self.draft.lines.bytes() >= limits::TURN_BYTES_MAX
-            || self.draft.effects.len() >= limits::TURN_EFFECTS_MAX
+            || self.draft.effects.len() + self.draft.sends.len() >= limits::TURN_EFFECTS_MAX
+            || self.draft.sent_bytes >= limits::TURN_BYTES_MAX
     }
 
     /// The first step that waits for a signal which is there, and the place of that signal.
@@ -82,13 +86,15 @@ impl Invocation {
         }
         let mut seen = BTreeSet::new();
         self.pending.iter().find_map(|(step, pending)| {
-            let What::Signal { name } = &pending.what else {
+            let What::Signal { name, channel } = &pending.what else {
                 return None;
             };
-            if !seen.insert(name.as_str()) {
+            if !seen.insert((*channel, name.as_str())) {
                 return None;
             }
-            let index = waiting.iter().position(|signal| signal.name == *name)?;
+            let index = waiting
+                .iter()
+                .position(|signal| signal.channel == *channel && signal.name == *name)?;
             Some((*step, index))
         })
     }
@@ -96,27 +102,58 @@ impl Invocation {
     fn decide(&mut self, decision: Decision, now: Timestamp) {
         let (entry, retry) = entry_of(decision);
         self.push(&entry);
-        if let Entry::Drop { step } = entry {
-            return self.drop_step(step);
+        if let Entry::Drop { step, through } = entry {
+            return self.drop_steps(step..=through.unwrap_or(step));
         }
-        let (Some(mut pending), Some(step)) = (Pending::of_entry(&entry), entry.step()) else {
-            return;
-        };
-        self.journal.steps = step;
+        if let Some(begun) = entry.begins() {
+            self.journal.steps = *begun.end();
+        }
+        for (step, pending) in Pending::of_entry(&entry) {
+            self.begin_step(step, pending, retry.clone(), now);
+        }
+        match &entry {
+            Entry::Activity { step, .. } => self.draft.effects.push(EffectTag::Task(*step, 1)),
+            Entry::Map { .. } => {
+                if let Some((first, last)) = entry.begins().map(RangeInclusive::into_inner) {
+                    self.draft.effects.push(EffectTag::Tasks(first, last));
+                }
+            }
+            Entry::Run { .. } | Entry::Timer { .. } | Entry::Signal { .. } => {}
+            _ => self.act_on_decision(&entry),
+        }
+    }
+
+    fn begin_step(&mut self, step: u32, mut pending: Pending, retry: Retry, now: Timestamp) {
         pending.retry = retry;
-        let (due, is_activity) = (pending.due(), matches!(pending.what, What::Activity { .. }));
-        let is_local = pending.is_local();
+        let (due, is_local) = (pending.due(), pending.is_local());
         self.pending.insert(step, pending);
         if let Some(due) = due {
             self.set_wake(step, due, now);
-        } else if is_activity {
-            self.draft.effects.push(EffectTag::Task(step, 1));
         } else if let (true, Some(anchor)) = (is_local, self.anchor()) {
             self.value.anchors.insert(step, anchor);
         }
     }
 
-    /// The outcome of a step is no longer wanted.
+    /// What a decision changes in the value or sends to others: each in the room of its feature.
+    fn act_on_decision(&mut self, entry: &Entry) {
+        match entry {
+            Entry::Set { .. } | Entry::CustomStatus { .. } | Entry::Patch { .. } => {
+                self.state_decided(entry);
+            }
+            Entry::Child(child) => self.child_decided(child),
+            Entry::Named { .. } | Entry::Answer { .. } => self.channel_decided(entry),
+            Entry::Send { .. } | Entry::Emit { .. } => self.send_decided(entry),
+            _ => {}
+        }
+    }
+
+    /// The outcomes of these steps are no longer wanted.
+    fn drop_steps(&mut self, steps: RangeInclusive<u32>) {
+        for step in steps {
+            self.drop_step(step);
+        }
+    }
+
     fn drop_step(&mut self, step: u32) {
         self.value.anchors.remove(&step);
         let Some(pending) = self.pending.remove(&step) else {
@@ -164,9 +201,7 @@ impl Invocation {
         self.value.signals.waiting.clear();
         self.draft.undecided.clear();
         self.draft.end = None;
-        self.draft
-            .effects
-            .retain(|effect| !matches!(effect, EffectTag::Task(..) | EffectTag::Schedule(..)));
+        self.draft.effects.retain(|effect| !effect.is_of_step());
         self.value.ended_at = Some(now.max(self.value.updated_at));
         self.value.status = match &end {
             Ok(_) => Status::Completed,

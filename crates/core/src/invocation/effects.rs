@@ -20,8 +20,18 @@ impl Invocation {
     }
 
     pub(super) fn last_effects(&self) -> Vec<Effect> {
-        let tags = &self.value.turn.effects;
-        tags.iter().filter_map(|tag| self.effect(*tag)).collect()
+        let tags = self.value.turn.effects.iter();
+        let mut effects = Vec::with_capacity(tags.len());
+        for tag in tags {
+            match *tag {
+                EffectTag::Tasks(first, last) => {
+                    let tasks = (first..=last).map(|step| EffectTag::Task(step, 1));
+                    effects.extend(tasks.filter_map(|tag| self.effect(tag)));
+                }
+                tag => effects.extend(self.effect(tag)),
+            }
+        }
+        effects
     }
 
     /// The message of an effect; none if it is no longer needed.
@@ -31,6 +41,8 @@ impl Invocation {
         }
         match tag {
             EffectTag::Task(step, attempt) => self.task(step, attempt),
+            // Told one by one.
+            EffectTag::Tasks(..) => None,
             EffectTag::Schedule(step, attempt) => Some(Effect::Schedule {
                 to: self.address(),
                 timer: self.timer_id(step, attempt),
@@ -59,6 +71,8 @@ impl Invocation {
                 to: self.address(),
                 timer,
             }),
+            EffectTag::Send(index) => self.sent(index),
+            EffectTag::TellParent => self.tell_parent(),
             EffectTag::ExpirePages(first, last) => Some(Effect::ExpirePages {
                 key: self.value.id.key(),
                 pages: first..=last,
@@ -70,7 +84,13 @@ impl Invocation {
     }
 
     fn task(&self, step: u32, attempt: u32) -> Option<Effect> {
-        let What::Activity { name, topic, input } = &self.pending.get(&step)?.what else {
+        let What::Activity {
+            name,
+            topic,
+            input,
+            options,
+        } = &self.pending.get(&step)?.what
+        else {
             return None;
         };
         let task = Task {
@@ -83,6 +103,8 @@ impl Invocation {
             activity: name.clone(),
             input: input.clone(),
             workflow: self.value.workflow.clone(),
+            options: options.clone().unwrap_or_default(),
+            heartbeat: self.beat_of(step),
         };
         Some(Effect::Task {
             topic: topic.clone(),

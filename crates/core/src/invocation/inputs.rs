@@ -48,11 +48,18 @@ impl Invocation {
             Command::TimerFired(TimerId { step, .. }) => self.wake_step(step, now),
             Command::Signal(signal) => self.take_signal(signal, seq, now),
             Command::Cancel(Cancel { reason, .. }) => self.take_cancel(reason, now),
+            Command::Terminate(_) | Command::Pause(_) | Command::Delete(_) => {
+                self.take_lifecycle(command, now);
+            }
+            Command::Heartbeat(heartbeat) => self.take_heartbeat(heartbeat),
+            Command::Hook(hook) => self.take_hook(hook, seq, now),
             Command::Grant(_)
             | Command::Start(_)
             | Command::Resume { .. }
             | Command::Submit(_)
-            | Command::Release(_) => {}
+            | Command::Release(_)
+            | Command::Await(_)
+            | Command::Unawait(_) => {}
         }
     }
 
@@ -319,22 +326,36 @@ impl Invocation {
                 }
             }
             What::Activity { .. } => self.draft.effects.push(EffectTag::Task(step, attempt)),
-            What::Timer | What::Signal { .. } => self.conclude(step, Ok(Payload::null()), now),
+            What::Timer
+            | What::Signal { .. }
+            | What::Named { .. }
+            | What::Child(_)
+            | What::Hook { .. } => self.conclude(step, Ok(Payload::null()), now),
         }
     }
 
     fn take_signal(&mut self, signal: Signal, seq: u64, now: Timestamp) {
         let t = self.t(now);
-        let Signal { id, name, data } = signal;
+        let Signal {
+            id,
+            name,
+            data,
+            channel,
+            reply_to,
+            ..
+        } = signal;
         self.value.signals.taken.push(TakenSignal {
             id: id.clone(),
             seq,
             t,
         });
-        self.value
-            .signals
-            .waiting
-            .push(BufferedSignal { id, name, data });
+        self.value.signals.waiting.push(BufferedSignal {
+            id,
+            name,
+            data,
+            channel,
+            reply_to,
+        });
         if self.is_live() {
             self.settle_program(now);
         }
@@ -350,7 +371,11 @@ impl Invocation {
             return self.finish(Err(failure), now);
         }
         let t = self.t(now);
-        self.push(&Entry::Cancel { t, reason });
+        self.push(&Entry::Cancel {
+            t,
+            reason,
+            shielded: Vec::new(),
+        });
         self.unschedule_all();
         self.pending.clear();
         self.value.anchors.clear();
@@ -441,6 +466,9 @@ impl Invocation {
                 }
                 Deferred::Cancel { reason } if !self.value.status.is_ended() => {
                     self.take_cancel(reason, now);
+                }
+                hook @ Deferred::Hook { .. } if !self.value.status.is_ended() => {
+                    self.take_deferred_hook(hook, now);
                 }
                 _ => {}
             }

@@ -9,7 +9,7 @@ use headwater_wire::{
     value::Deferred,
 };
 
-use super::{Invocation, pending::What};
+use super::Invocation;
 use crate::{
     machine::{Effect, Machine, Placement, Turn, address, root_of},
     mutant::{Mutant, is_broken},
@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Machine for Invocation {
-    fn place(&self, command: &Command, seq: u64) -> Placement {
+    fn place(&self, command: &Command, seq: u64, _now: Timestamp) -> Placement {
         // Whatever something hangs on, or the last turn rests on, was taken.
         let root = root_of(command, seq);
         if !matches!(command, Command::Start(_))
@@ -30,6 +30,15 @@ impl Machine for Invocation {
             Command::Submit(_) | Command::Release(_) => Placement::Foreign(
                 "a command for the queue of a partition key, sent to an invocation",
             ),
+            Command::Await(_) | Command::Unawait(_) => {
+                Placement::Foreign("a command for a signal box, sent to an invocation")
+            }
+            Command::Terminate(_) | Command::Pause(_) | Command::Delete(_) => {
+                self.place_lifecycle(command)
+            }
+            Command::Heartbeat(heartbeat) => self.place_heartbeat(heartbeat),
+            Command::Hook(hook) => self.place_hook(hook),
+            Command::Signal(signal) if !signal.channel.is_signal() => self.place_channel(signal),
             Command::Outcome(outcome) => self.place_outcome(outcome),
             Command::TimerFired(timer) => self.place_timer(*timer),
             Command::Signal(signal) => {
@@ -154,6 +163,7 @@ impl Invocation {
 
     fn deferred_is_full(&self) -> bool {
         let bytes = |deferred: &Deferred| match deferred {
+            Deferred::Hook { input, .. } => input.bytes().len(),
             Deferred::Outcome {
                 value: Some(value), ..
             } => value.bytes().len(),
@@ -201,14 +211,17 @@ impl Invocation {
             invocation,
             run,
             step,
+            ..
         } = &start.asker
         {
+            // Old records do not say where their parent is.
+            let own = || address(&self.value.queue, self.value.partition, invocation);
             let error = headwater_wire::Failure::fatal(
                 Code::EXISTS,
                 format!("the invocation id {} is taken", self.value.id),
             );
             tell.push(Effect::Command {
-                to: address(&self.value.queue, self.value.partition, invocation),
+                to: start.asker.address().unwrap_or_else(own),
                 command: Box::new(Command::Outcome(Outcome {
                     run: *run,
                     step: *step,
@@ -246,9 +259,10 @@ impl Invocation {
             return self.place_ended(*step);
         };
         let other_attempt = *attempt != pending.attempt && is_broken(Mutant::NoAttempt);
-        if other_attempt && matches!(pending.what, What::Activity { .. }) {
+        let takes_outcomes = pending.what.takes_outcomes();
+        if other_attempt && takes_outcomes {
             self.place_in_turn()
-        } else if !matches!(pending.what, What::Activity { .. }) || *attempt > pending.attempt {
+        } else if !takes_outcomes || *attempt > pending.attempt {
             Placement::Drop("the outcome of an attempt that was never made")
         } else if *attempt < pending.attempt || self.value.deferred.iter().any(deferred) {
             Placement::Taken

@@ -1,6 +1,10 @@
 //! A step that has been decided and has no final outcome yet.
 
-use headwater_wire::{Entry, Payload, Timestamp};
+use headwater_wire::{
+    Entry, InvocationId, Payload, Timestamp,
+    command::Channel,
+    journal::{ActivityOptions, ChildSpec, Sending},
+};
 
 use crate::{Retry, program::Decision};
 
@@ -28,11 +32,33 @@ pub(super) enum What {
         name: String,
         topic: String,
         input: Payload,
+        options: Option<ActivityOptions>,
     },
     Timer,
     Signal {
         name: String,
+        channel: Channel,
     },
+    /// A signal from the box of its name.
+    Named {
+        name: String,
+    },
+    Child(Box<ChildSpec>),
+    /// A hook of another invocation.
+    Hook {
+        to: InvocationId,
+        name: String,
+    },
+}
+
+impl What {
+    /// Whether its outcome comes as a command.
+    pub(super) fn takes_outcomes(&self) -> bool {
+        matches!(
+            self,
+            Self::Activity { .. } | Self::Named { .. } | Self::Child(_) | Self::Hook { .. }
+        )
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -79,16 +105,55 @@ impl Pending {
         }
     }
 
-    /// The step that a decision entry begins.
-    pub(super) fn of_entry(entry: &Entry) -> Option<Self> {
+    /// The steps that a decision entry begins and that are waited for.
+    pub(super) fn of_entry(entry: &Entry) -> impl Iterator<Item = (u32, Self)> + '_ {
+        let one = Self::of_one(entry).and_then(|pending| Some((entry.step()?, pending)));
+        one.into_iter().chain(Self::of_map(entry))
+    }
+
+    /// The steps of a map, one for each of its inputs.
+    fn of_map(entry: &Entry) -> impl Iterator<Item = (u32, Self)> + '_ {
+        let map = match entry {
+            Entry::Map {
+                name,
+                topic,
+                options,
+                inputs,
+                ..
+            } => entry
+                .begins()
+                .map(|steps| (steps, inputs, name, topic, options)),
+            _ => None,
+        };
+        map.into_iter()
+            .flat_map(|(steps, inputs, name, topic, options)| {
+                steps.zip(inputs).map(move |(step, input)| {
+                    let what = What::Activity {
+                        name: name.clone(),
+                        topic: topic.clone(),
+                        input: input.clone(),
+                        options: options.clone(),
+                    };
+                    (step, Self::new(what, Retry::default()))
+                })
+            })
+    }
+
+    /// The one step that a decision entry begins.
+    fn of_one(entry: &Entry) -> Option<Self> {
         let what = match entry {
             Entry::Run { name, .. } => What::Run { name: name.clone() },
             Entry::Activity {
-                name, topic, input, ..
+                name,
+                topic,
+                input,
+                options,
+                ..
             } => What::Activity {
                 name: name.clone(),
                 topic: topic.clone(),
                 input: input.clone(),
+                options: options.clone(),
             },
             Entry::Timer { due, .. } => {
                 let mut pending = Self::new(What::Timer, Retry::none());
@@ -98,7 +163,25 @@ impl Pending {
                 });
                 return Some(pending);
             }
-            Entry::Signal { name, .. } => What::Signal { name: name.clone() },
+            Entry::Signal { name, channel, .. } => What::Signal {
+                name: name.clone(),
+                channel: *channel,
+            },
+            Entry::Named { name, .. } => What::Named { name: name.clone() },
+            Entry::Child(child) if !child.detached => What::Child(child.clone()),
+            Entry::Send {
+                to,
+                what:
+                    Sending::Hook {
+                        name,
+                        awaited: true,
+                        ..
+                    },
+                ..
+            } => What::Hook {
+                to: to.clone(),
+                name: name.clone(),
+            },
             _ => return None,
         };
         Some(Self::new(what, Retry::default()))
@@ -107,13 +190,14 @@ impl Pending {
 
 /// The entry of a decision, and the retry policy that the journal does not hold.
 pub(super) fn entry_of(decision: Decision) -> (Entry, Retry) {
-    match decision {
-        Decision::Run { step, name, retry } => (Entry::Run { step, name }, retry),
+    let entry = match decision {
+        Decision::Run { step, name, retry } => return (Entry::Run { step, name }, retry),
         Decision::Activity {
             step,
             name,
             topic,
             input,
+            options,
             retry,
         } => {
             let entry = Entry::Activity {
@@ -121,11 +205,57 @@ pub(super) fn entry_of(decision: Decision) -> (Entry, Retry) {
                 name,
                 topic,
                 input,
+                options,
             };
-            (entry, retry)
+            return (entry, retry);
         }
-        Decision::Timer { step, due } => (Entry::Timer { step, due }, Retry::none()),
-        Decision::Signal { step, name } => (Entry::Signal { step, name }, Retry::none()),
-        Decision::Drop { step } => (Entry::Drop { step }, Retry::none()),
-    }
+        Decision::Map {
+            step,
+            name,
+            topic,
+            inputs,
+            options,
+            retry,
+        } => {
+            let entry = Entry::Map {
+                step,
+                name,
+                topic,
+                options,
+                inputs,
+            };
+            return (entry, retry);
+        }
+        Decision::Timer { step, due } => Entry::Timer { step, due },
+        Decision::Signal {
+            step,
+            name,
+            channel,
+        } => Entry::Signal {
+            step,
+            name,
+            channel,
+        },
+        Decision::Named { step, name } => Entry::Named { step, name },
+        Decision::Child(child) => Entry::Child(child),
+        Decision::Hook {
+            step,
+            to,
+            queue,
+            name,
+            input,
+        } => Entry::Send {
+            step,
+            to,
+            queue,
+            what: Sending::Hook {
+                name,
+                input,
+                awaited: true,
+            },
+        },
+        Decision::Drop { step, through } => Entry::Drop { step, through },
+        Decision::Note(entry) => entry,
+    };
+    (entry, Retry::none())
 }

@@ -1,9 +1,14 @@
 //! Loading: what is pending from the journal, then the program replayed beside it.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::RangeInclusive,
+};
 
 use headwater_wire::{
-    Code, Entry, Failure, Status, Timestamp, Value, journal::Lines, turn::EffectTag,
+    Code, Entry, Failure, Status, Timestamp, Value,
+    journal::{AnswerTo, Carried, Lines, Of, Sending},
+    turn::EffectTag,
     value::Difference,
 };
 
@@ -37,6 +42,8 @@ impl Invocation {
             encoder: headwater_wire::value::Encoder::default(),
             revision,
             pending: BTreeMap::new(),
+            carried: Carried::default(),
+            patches: BTreeSet::new(),
             program: None,
             draft: Draft::default(),
             unfinished: false,
@@ -67,22 +74,33 @@ impl Invocation {
                 entry: index + 1,
                 reason,
             };
-            if let (Some(pending), Some(step)) = (Pending::of_entry(entry), entry.step()) {
-                if step != steps + 1 {
-                    return Err(inconsistent(format!("step {step} follows step {steps}")));
+            if let Some((first, last)) = entry.begins().map(RangeInclusive::into_inner) {
+                if first != steps + 1 {
+                    return Err(inconsistent(format!("step {first} follows step {steps}")));
                 }
-                steps = step;
-                self.pending.insert(step, pending);
+                steps = last;
+                self.pending.extend(Pending::of_entry(entry));
                 continue;
             }
             match entry {
-                Entry::Granted { .. } => {}
-                Entry::Cancel { .. } => {
-                    self.pending.clear();
+                Entry::Granted { .. } | Entry::Hook { .. } => {}
+                Entry::Carried(carried) => self.carried.clone_from(carried),
+                Entry::Patch { id } => {
+                    self.patches.insert(id.clone());
+                }
+                note if note.is_note() => {}
+                Entry::Cancel { shielded, .. } => {
+                    self.pending.retain(|step, _| shielded.contains(step));
                     cancelled = true;
                 }
-                // A future that the cancelled program drops afterwards.
-                Entry::Drop { step } if cancelled && !self.pending.contains_key(step) => {}
+                Entry::Drop { step, through } => {
+                    for step in *step..=through.unwrap_or(*step) {
+                        // A future that the cancelled program drops afterwards.
+                        if !cancelled || self.pending.contains_key(&step) {
+                            self.end_pending(step).map_err(inconsistent)?;
+                        }
+                    }
+                }
                 Entry::Retry {
                     step,
                     attempt,
@@ -160,10 +178,13 @@ impl Invocation {
             self.program = Some(super::Attached::new(program));
             return Ok(());
         }
-        let start = match entries.first() {
-            Some(Entry::Granted { t }) => self.at(*t),
-            _ => self.value.run_started_at.unwrap_or(self.value.created_at),
-        };
+        // A grant comes first, or right behind what the run begins with.
+        let granted = entries.iter().take(2).find_map(|entry| match entry {
+            Entry::Granted { t } => Some(self.at(*t)),
+            _ => None,
+        });
+        let begun = self.value.run_started_at.unwrap_or(self.value.created_at);
+        let start = granted.unwrap_or(begun);
         program.set_replaying(!is_new);
         let progress = program.start(start);
         let mut replay = Replay {
@@ -173,11 +194,17 @@ impl Invocation {
         replay.absorb(progress)?;
         let mut sleeps = BTreeSet::new();
         for entry in &entries {
+            if matches!(entry, Entry::Patch { .. }) && !replay.decides(entry) {
+                // The program no longer asks for it, and does as the patch says.
+                continue;
+            }
             if entry.is_decision() {
                 let decision = replay.next_decision(entry)?;
                 let (_, retry) = entry_of(decision);
-                if let Some(pending) = entry.step().and_then(|step| self.pending.get_mut(&step)) {
-                    pending.retry = retry;
+                for step in entry.begins().into_iter().flatten() {
+                    if let Some(pending) = self.pending.get_mut(&step) {
+                        pending.retry = retry.clone();
+                    }
                 }
                 if let Entry::Timer { step, .. } = entry {
                     sleeps.insert(*step);
@@ -216,9 +243,12 @@ impl Invocation {
             // The end of a wait before a retry is the engine's affair: the step goes on.
             Entry::Fired { step, .. } if !sleeps.contains(step) => return None,
             Entry::Fired { step, t } => (*step, *t, Ok(null())),
-            Entry::Cancel { t, reason } => {
+            Entry::Cancel { t, reason, .. } => {
                 return Some(program.cancel(super::inputs::cancelled(reason), self.at(*t)));
             }
+            Entry::Hook {
+                t, id, name, input, ..
+            } => return Some(program.hook(id, name, input.clone(), self.at(*t))),
             _ => return None,
         };
         Some(program.deliver(step, outcome, self.at(t)))
@@ -266,11 +296,7 @@ impl Invocation {
     pub(super) fn is_current(&self, tag: EffectTag) -> bool {
         match tag {
             // The turn that is being made ends the run that wanted it.
-            EffectTag::Task(..) | EffectTag::Schedule(..)
-                if self.draft.continued_from.is_some() =>
-            {
-                false
-            }
+            tag if tag.is_of_step() && self.draft.continued_from.is_some() => false,
             EffectTag::Task(step, attempt) => self
                 .pending
                 .get(&step)
@@ -301,6 +327,11 @@ impl Replay {
         self.queue.extend(progress.decisions);
         self.ended = progress.end;
         Ok(())
+    }
+
+    /// Whether the program decides this next.
+    fn decides(&self, entry: &Entry) -> bool {
+        matches!(self.queue.front(), Some(Decision::Note(next)) if next == entry)
     }
 
     fn next_decision(&mut self, entry: &Entry) -> Result<Decision, Mismatch> {
@@ -381,9 +412,48 @@ fn describe(entry: &Entry) -> String {
         Entry::Run { name, .. } => format!("run {name:?}"),
         Entry::Activity { name, topic, .. } => format!("activity {name:?} on topic {topic:?}"),
         Entry::Timer { due, .. } => format!("timer until {due}"),
-        Entry::Signal { name, .. } => format!("signal {name:?}"),
-        Entry::Drop { step } => format!("drop of step {step}"),
+        Entry::Signal { name, channel, .. } => format!("{} {name:?}", channel.as_str()),
+        Entry::Map {
+            name,
+            topic,
+            inputs,
+            ..
+        } => {
+            let count = inputs.len();
+            format!("map of activity {name:?} on topic {topic:?} over {count} inputs")
+        }
+        Entry::Child(child) => format!("child {} of workflow {:?}", child.id, child.workflow),
+        Entry::Named { name, .. } => format!("signal {name:?} by name"),
+        Entry::Send { to, what, .. } => format!("{} to {to}", sending(what)),
+        Entry::Emit { topic, .. } => format!("event {topic:?}"),
+        Entry::Answer { to, .. } => match to {
+            AnswerTo::Update(step) => format!("answer to the update of step {step}"),
+            AnswerTo::Hook(id) => format!("end of hook {id:?}"),
+        },
+        Entry::Set { of, key, .. } => match of {
+            Of::Kv => format!("value of key {key:?}"),
+            Of::Search => format!("search attribute {key:?}"),
+        },
+        Entry::CustomStatus { .. } => "custom status".to_owned(),
+        Entry::Patch { id } => format!("patch {id:?}"),
+        Entry::Drop {
+            step,
+            through: None,
+        } => format!("drop of step {step}"),
+        Entry::Drop {
+            step,
+            through: Some(last),
+        } => format!("drop of steps {step} to {last}"),
         other => other.kind().to_owned(),
+    }
+}
+
+fn sending(what: &Sending) -> String {
+    match what {
+        Sending::Signal { name, channel, .. } => format!("{} {name:?}", channel.as_str()),
+        Sending::Cancel { .. } => "cancel".to_owned(),
+        Sending::Terminate { .. } => "terminate".to_owned(),
+        Sending::Hook { name, .. } => format!("hook {name:?}"),
     }
 }
 
@@ -405,8 +475,23 @@ fn compare(journal: &Entry, program: &Entry) -> Vec<Difference> {
     check("kind", journal.kind().to_owned(), program.kind().to_owned());
     match (journal, program) {
         (Entry::Run { name: a, .. }, Entry::Run { name: b, .. })
-        | (Entry::Signal { name: a, .. }, Entry::Signal { name: b, .. }) => {
+        | (Entry::Named { name: a, .. }, Entry::Named { name: b, .. }) => {
             check("name", quoted(a), quoted(b));
+        }
+        (
+            Entry::Signal { name, channel, .. },
+            Entry::Signal {
+                name: other_name,
+                channel: other_channel,
+                ..
+            },
+        ) => {
+            check("name", quoted(name), quoted(other_name));
+            check(
+                "channel",
+                channel.as_str().to_owned(),
+                other_channel.as_str().to_owned(),
+            );
         }
         (
             Entry::Activity {
@@ -426,10 +511,40 @@ fn compare(journal: &Entry, program: &Entry) -> Vec<Difference> {
             }
         }
         (Entry::Timer { .. }, Entry::Timer { .. }) => {}
-        (Entry::Drop { step: a }, Entry::Drop { step: b }) => {
-            check("step", a.to_string(), b.to_string());
+        (Entry::Drop { .. }, Entry::Drop { .. }) => {
+            check("step", describe(journal), describe(program));
+        }
+        (
+            Entry::Set { of, key, value },
+            Entry::Set {
+                of: other_of,
+                key: other_key,
+                value: other_value,
+            },
+        ) if of == other_of => {
+            check("key", quoted(key), quoted(other_key));
+            if value != other_value {
+                let shown = |value: &Option<_>| value.as_ref().map_or("nothing".to_owned(), text);
+                check("value", shown(value), shown(other_value));
+            }
+        }
+        (Entry::CustomStatus { value: a }, Entry::CustomStatus { value: b }) => {
+            if a != b {
+                let shown = |value: &Option<_>| value.as_ref().map_or("nothing".to_owned(), text);
+                check("value", shown(a), shown(b));
+            }
         }
         _ => check("decision", describe(journal), describe(program)),
+    }
+    // What is not told field by field above still has to be the same. Options of an activity may
+    // change, as its retry policy may.
+    let told = matches!(
+        journal,
+        Entry::Timer { .. } | Entry::Activity { .. } | Entry::Drop { .. }
+    );
+    if difference.is_empty() && !told && journal != program {
+        let shown = |entry: &Entry| format!("{entry:?}").chars().take(200).collect();
+        difference.push(field(journal, "decision", shown(journal), shown(program)));
     }
     difference
 }

@@ -2,6 +2,7 @@
 //! from its bytes and replayed, and has to stand where it stood.
 
 mod continue_as_new;
+mod model;
 mod partial;
 
 use std::{task::Waker, time::Duration};
@@ -35,17 +36,8 @@ struct Driver {
 }
 
 fn start(input: &str) -> Start {
-    Start {
-        workflow: "test".into(),
-        version: None,
-        input: Payload::from_json_text(input).unwrap(),
-        asker: Asker::Request("r1".into()),
-        reply_to: None,
-        ticket: None,
-        granted: false,
-        retention: None,
-        new_id: false,
-    }
+    let input = Payload::from_json_text(input).unwrap();
+    Start::new("test", input, Asker::Request("r1".into()))
 }
 
 fn birth() -> Birth {
@@ -151,7 +143,7 @@ impl Driver {
     fn give(&mut self, command: Command) {
         self.seq += 1;
         assert_eq!(
-            self.invocation.place(&command, self.seq),
+            self.invocation.place(&command, self.seq, self.now),
             Placement::Take,
             "{command:?}"
         );
@@ -173,11 +165,7 @@ impl Driver {
 
     fn signal(&mut self, id: &str, name: &str, json: &str) {
         let data = Payload::from_json_text(json).unwrap();
-        self.give(Command::Signal(Signal {
-            id: id.into(),
-            name: name.into(),
-            data,
-        }));
+        self.give(Command::Signal(Signal::new(id, name, data)));
     }
 
     fn run_locals(&mut self) {
@@ -291,7 +279,10 @@ fn activities_are_tasks_and_their_outcomes_are_recorded_once() {
         result: Ok(Payload::null()),
         worker: String::new(),
     });
-    assert_eq!(driver.invocation.place(&again, 99), Placement::Taken);
+    assert_eq!(
+        driver.invocation.place(&again, 99, driver.now),
+        Placement::Taken
+    );
     let Effect::Task { topic, task } = &driver.invocation.effects()[0] else {
         panic!()
     };
@@ -378,13 +369,9 @@ fn signals_wait_for_the_workflow_and_the_workflow_for_signals() {
     driver.signal("s1", "n", "1");
     driver.signal("s2", "n", "2");
     assert_eq!(driver.invocation.value.signals.waiting.len(), 1);
-    let again = Command::Signal(Signal {
-        id: "s2".into(),
-        name: "n".into(),
-        data: Payload::null(),
-    });
+    let again = Command::Signal(Signal::new("s2", "n", Payload::null()));
     assert_eq!(
-        driver.invocation.place(&again, 99),
+        driver.invocation.place(&again, 99, driver.now),
         Placement::Taken,
         "a repeat is known by its id"
     );
@@ -465,7 +452,8 @@ fn a_signal_that_does_not_come_times_out_and_its_timer_is_removed_when_it_does()
         "own firing never cancels the schedule"
     );
     assert_eq!(
-        late.invocation.place(&Command::TimerFired(timer), 99),
+        late.invocation
+            .place(&Command::TimerFired(timer), 99, late.now),
         Placement::Taken
     );
     let mut soon = Driver::begin(make(), "null");
@@ -541,7 +529,10 @@ fn a_cancelled_wait_with_a_timeout_can_be_loaded_again() {
     assert_eq!(driver.status(), Status::Cancelled);
     assert!(matches!(
         driver.reload().entries(&driver.pages).unwrap().last(),
-        Some(Entry::Drop { step: 2 })
+        Some(Entry::Drop {
+            step: 2,
+            through: None
+        })
     ));
 }
 
@@ -652,9 +643,9 @@ fn a_program_that_decides_otherwise_is_parked_with_the_difference_and_resumes_wh
         result: Ok(Payload::from_json_text("3").unwrap()),
         worker: String::new(),
     });
-    assert_eq!(other.place(&outcome, 11), Placement::Take);
+    assert_eq!(other.place(&outcome, 11, driver.now), Placement::Take);
     other.take(outcome.clone(), 11, driver.now);
-    assert_eq!(other.place(&outcome, 11), Placement::Taken);
+    assert_eq!(other.place(&outcome, 11, driver.now), Placement::Taken);
     let turn = other.prepare(driver.now, "e-9".into()).unwrap();
     other.committed(2);
     assert_eq!(
@@ -754,13 +745,18 @@ fn a_start_by_another_asker_is_refused_and_by_the_same_is_known() {
         async_workflow(|ctx: Context, (): ()| async move { ctx.signal::<()>("x").await });
     let driver = Driver::begin(workflow, "null");
     assert_eq!(
-        driver.invocation.place(&Command::Start(start("null")), 77),
+        driver
+            .invocation
+            .place(&Command::Start(start("null")), 77, driver.now),
         Placement::Taken
     );
     let mut other = start("null");
     other.asker = Asker::Request("r2".into());
     other.reply_to = Some("inbox".into());
-    let Placement::Refuse(tell) = driver.invocation.place(&Command::Start(other), 78) else {
+    let Placement::Refuse(tell) = driver
+        .invocation
+        .place(&Command::Start(other), 78, driver.now)
+    else {
         panic!()
     };
     assert!(matches!(&tell[..], [Effect::Reply { reply, .. }] if reply.exists));
@@ -783,7 +779,9 @@ fn outcomes_of_other_runs_steps_and_attempts_are_not_placed() {
             result: Ok(Payload::null()),
             worker: String::new(),
         };
-        driver.invocation.place(&Command::Outcome(outcome), 50)
+        driver
+            .invocation
+            .place(&Command::Outcome(outcome), 50, driver.now)
     };
     assert!(matches!(place(11, 1, 1), Placement::Drop(_)), "another run");
     assert!(
@@ -874,17 +872,16 @@ fn what_something_hangs_on_is_known_when_it_comes_again() {
     driver.signal("s", "go", "null");
     let go = driver.seq;
     driver.signal("other", "n", "null");
-    let again = Command::Signal(Signal {
-        id: "s".into(),
-        name: "go".into(),
-        data: Payload::null(),
-    });
+    let again = Command::Signal(Signal::new("s", "go", Payload::null()));
     assert!(driver.invocation.is_anchor(&Root::Command(go)));
-    assert_eq!(driver.invocation.place(&again, go), Placement::Taken);
+    assert_eq!(
+        driver.invocation.place(&again, go, driver.now),
+        Placement::Taken
+    );
     assert_eq!(
         driver
             .invocation
-            .place(&Command::Resume { id: "r".into() }, go),
+            .place(&Command::Resume { id: "r".into() }, go, driver.now),
         Placement::Taken
     );
 }
@@ -938,10 +935,13 @@ fn an_outcome_of_an_attempt_that_a_stale_value_has_not_begun_needs_a_fresh_one()
         })
     };
     assert!(matches!(
-        driver.invocation.place(&outcome(2), 50),
+        driver.invocation.place(&outcome(2), 50, driver.now),
         Placement::Drop(_)
     ));
-    assert_eq!(driver.invocation.place(&outcome(1), 51), Placement::Taken);
+    assert_eq!(
+        driver.invocation.place(&outcome(1), 51, driver.now),
+        Placement::Taken
+    );
 }
 
 fn queued() -> (Invocation, Command) {

@@ -41,6 +41,7 @@ impl Invocation {
             self.expire_run_pages();
         }
         self.value.updated_at = now.max(self.value.updated_at);
+        self.keep_sends();
         self.value.turn = LastTurn {
             number: self.value.turn.number + 1,
             id: id.clone(),
@@ -182,7 +183,10 @@ fn wait(step: u32, pending: &Pending) -> Wait {
         What::Run { name } => ("run", name.clone(), None),
         What::Activity { name, topic, .. } => ("activity", name.clone(), Some(topic.clone())),
         What::Timer => ("timer", String::new(), None),
-        What::Signal { name } => ("signal", name.clone(), None),
+        What::Signal { name, channel } => (channel.as_str(), name.clone(), None),
+        What::Named { name } => ("named", name.clone(), None),
+        What::Child(child) => ("child", child.id.as_str().to_owned(), None),
+        What::Hook { name, .. } => ("hook", name.clone(), None),
     };
     let retries = pending.wake.is_some() && pending.what != What::Timer;
     Wait {
@@ -209,7 +213,16 @@ impl Pending {
         let mut why = match (&self.what, self.wake) {
             (What::Timer, Some(wake)) => format!("sleeps until {} (step {step})", wake.due),
             (What::Timer, None) => format!("sleeps (step {step})"),
-            (What::Signal { name }, _) => format!("waits for signal {name:?} (step {step})"),
+            (What::Signal { name, channel }, _) => {
+                format!("waits for {} {name:?} (step {step})", channel.as_str())
+            }
+            (What::Named { name }, _) => {
+                format!("waits for signal {name:?}, whoever it is sent to (step {step})")
+            }
+            (What::Child(child), _) => format!("waits for child {} (step {step})", child.id),
+            (What::Hook { to, name }, _) => {
+                format!("waits for hook {name:?} of {to} (step {step})")
+            }
             (What::Run { name }, None) => format!("runs step {step} {name:?}"),
             (What::Activity { name, topic, .. }, None) => format!(
                 "waits for activity {name:?} (step {step}) from a worker of topic {topic:?}"

@@ -11,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-use headwater_wire::{Code, Failure, Payload, Timestamp, names::check_name, task::idempotency_key};
+use headwater_wire::{
+    Code, Failure, Payload, Timestamp, command::Channel, names::check_name, task::idempotency_key,
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
@@ -150,6 +152,7 @@ impl<T: DeserializeOwned> IntoFuture for ActivityCall<T> {
                 topic: topic.unwrap_or_else(|| name.clone()),
                 name,
                 input,
+                options: None,
                 retry,
             })),
             Err(error) => Err(Some(payload_error(&format!("input of {what}"), error))),
@@ -249,6 +252,7 @@ impl<T: DeserializeOwned> IntoFuture for SignalWait<T> {
             step: Some(Step::new(&shared, move |step, _| Decision::Signal {
                 step,
                 name: signal,
+                channel: Channel::Signal,
             })),
             sleep,
             name,

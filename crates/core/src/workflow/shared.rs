@@ -2,11 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    ops::RangeInclusive,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Waker,
 };
 
-use headwater_wire::{Failure, Payload, Timestamp};
+use headwater_wire::{Entry, Failure, Payload, Timestamp};
 use rand_chacha::ChaCha8Rng;
 
 use crate::program::{Decision, LocalOutcome, LogLine, ProgramInfo};
@@ -83,6 +84,37 @@ impl State {
         step
     }
 
+    /// Number so many steps, one at least, and decide them as one.
+    #[allow(dead_code)] // for `map`
+    pub(super) fn decide_many(
+        &mut self,
+        count: u32,
+        make: impl FnOnce(u32, &Self) -> Decision,
+    ) -> RangeInclusive<u32> {
+        let first = self.steps + 1;
+        self.steps += count;
+        let decision = make(first, self);
+        self.decisions.push(decision);
+        let steps = first..=self.steps;
+        self.slots
+            .extend(steps.clone().map(|step| (step, Slot::default())));
+        steps
+    }
+
+    /// Decide what has no outcome and no number.
+    #[allow(dead_code)] // for state, patches and answers
+    pub(super) fn note(&mut self, entry: Entry) {
+        self.decisions.push(Decision::Note(entry));
+    }
+
+    /// Number and decide what has no outcome: its number makes the id of what it sends.
+    #[allow(dead_code)] // for sends, events and detached children
+    pub(super) fn note_numbered(&mut self, make: impl FnOnce(u32) -> Entry) -> u32 {
+        self.steps += 1;
+        self.decisions.push(Decision::Note(make(self.steps)));
+        self.steps
+    }
+
     /// Put an outcome where its future will find it.
     pub(super) fn resolve(&mut self, step: u32, outcome: Result<Payload, Failure>) {
         if let Some(slot) = self.slots.get_mut(&step) {
@@ -124,7 +156,10 @@ impl State {
             return;
         };
         if slot.outcome.is_none() && !self.closed {
-            self.decisions.push(Decision::Drop { step });
+            self.decisions.push(Decision::Drop {
+                step,
+                through: None,
+            });
         }
     }
 }

@@ -113,16 +113,10 @@ impl Driver {
     pub(crate) fn begin(script: &[Op], queued: bool) -> Self {
         let (workflow, trace) = workflow(script);
         let at = Timestamp::from_micros(1_000_000_000_000_000);
+        let input = Payload::encode(&1u64).unwrap();
         let start = Start {
-            workflow: "script".into(),
-            version: None,
-            input: Payload::encode(&1u64).unwrap(),
-            asker: Asker::Request("r".into()),
-            reply_to: None,
             ticket: queued.then(ticket),
-            granted: false,
-            retention: None,
-            new_id: false,
+            ..Start::new("script", input, Asker::Request("r".into()))
         };
         let birth = Birth {
             id: InvocationId::new("inv").unwrap(),
@@ -220,10 +214,10 @@ impl Driver {
             }
             Move::Signal { name, again } => {
                 let last = self.signals.last().filter(|_| again).cloned();
-                let signal = last.unwrap_or_else(|| Signal {
-                    id: format!("s{}", self.signals.len()),
-                    name: format!("signal-{name}"),
-                    data: Payload::encode(&(self.seq * 3)).unwrap(),
+                let signal = last.unwrap_or_else(|| {
+                    let data = Payload::encode(&(self.seq * 3)).unwrap();
+                    let id = format!("s{}", self.signals.len());
+                    Signal::new(id, format!("signal-{name}"), data)
                 });
                 self.signals.push(signal.clone());
                 Some(self.command(Command::Signal(signal)))
@@ -390,7 +384,7 @@ fn ticket() -> Ticket {
 fn feed(invocation: &mut Invocation, input: &Input, now: Timestamp) -> String {
     match input {
         Input::Command(command, seq) => {
-            let placement = invocation.place(command, *seq);
+            let placement = invocation.place(command, *seq, now);
             if placement == Placement::Take {
                 invocation.take(command.clone(), *seq, now);
             }

@@ -30,6 +30,11 @@ impl Actor {
         if self.queue.is_empty() {
             return false;
         }
+        if let Ok(Owner::SignalBox { .. }) = self.address.key.owner() {
+            self.give_up_all("a signal box is not served by this build")
+                .await;
+            return false;
+        }
         if !self.must_read && self.is_invocation() && self.queue.iter().any(is_new_start) {
             return self.create().await;
         }
@@ -161,14 +166,20 @@ impl Actor {
                     }
                 }
             }
+            Ok(Owner::SignalBox { .. }) => false, // given up before
             Err(error) => {
-                while let Some(delivered) = self.queue.pop_front() {
-                    self.shared
-                        .give_up(&delivered.delivery, error.to_string())
-                        .await;
-                }
+                self.give_up_all(&error.to_string()).await;
                 false
             }
+        }
+    }
+
+    /// Nothing in hand can ever be used here.
+    async fn give_up_all(&mut self, reason: &str) {
+        while let Some(delivered) = self.queue.pop_front() {
+            self.shared
+                .give_up(&delivered.delivery, reason.to_owned())
+                .await;
         }
     }
 
@@ -274,7 +285,12 @@ impl Actor {
             }
             let waits_for_start = matches!(
                 delivered.command,
-                Command::Signal(_) | Command::Cancel(_) | Command::Resume { .. }
+                Command::Signal(_)
+                    | Command::Cancel(_)
+                    | Command::Resume { .. }
+                    | Command::Terminate(_)
+                    | Command::Pause(_)
+                    | Command::Hook(_)
             ) && !is_broken(Mutant::DropEarlySignal);
             if !waits_for_start {
                 self.shared.metrics.dropped.inc();

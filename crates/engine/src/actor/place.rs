@@ -52,7 +52,11 @@ impl Actor {
             let machine = loaded.machine();
             let placement = match machine.turn_is_full() {
                 true => Placement::Wait,
-                false => machine.place(&delivered.command, delivered.delivery.seq),
+                false => machine.place(
+                    &delivered.command,
+                    delivered.delivery.seq,
+                    self.shared.env.now(),
+                ),
             };
             // A turn that is not stored yet must not decide that something is dropped or refused.
             let placement = match placement {

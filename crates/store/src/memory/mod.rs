@@ -26,7 +26,7 @@ use futures::{
 use headwater_wire::{
     Key, Namespace, Partition,
     limits::ACK_WAIT,
-    names::{Address, TimerId},
+    names::{Address, Hint, TimerId},
 };
 
 use self::{
@@ -294,6 +294,10 @@ impl Store for MemoryStore {
 
     fn ended_subject(&self, key: &Key) -> String {
         self.namespace.ended_subject(key)
+    }
+
+    fn hint_subject(&self, hint: Hint<'_>) -> String {
+        self.namespace.hint_subject(hint)
     }
 
     fn parse_command_subject(&self, subject: &str) -> Result<Address, String> {

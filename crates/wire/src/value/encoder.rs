@@ -21,7 +21,7 @@ struct Constant {
     /// `partition_key` to `created_at`.
     place: Vec<u8>,
     input: Vec<u8>,
-    /// `run` to `retention`.
+    /// `run` to `replaced`.
     asked: Vec<u8>,
 }
 
@@ -48,6 +48,8 @@ impl Constant {
         asked.add_some("ticket", value.ticket.as_ref())?;
         asked.add_some("reply_to", value.reply_to.as_ref())?;
         asked.add_some("retention", value.retention.as_ref())?;
+        asked.add_some("result_ttl_ms", value.result_ttl_ms.as_ref())?;
+        asked.add_some("replaced", value.replaced.as_ref())?;
         Ok(Self {
             run: value.run,
             head: head.0,
@@ -82,19 +84,26 @@ impl Encoder {
         bytes.0.extend_from_slice(place);
         bytes.add("updated_at", &value.updated_at)?;
         bytes.add_some("ended_at", value.ended_at.as_ref())?;
+        bytes.add_some("deleted_at", value.deleted_at.as_ref())?;
         bytes.0.extend_from_slice(input);
         bytes.add_some("output", value.output.as_ref())?;
         bytes.add_some("error", value.error.as_ref())?;
         bytes.add("search", &value.search)?;
+        bytes.add_all("kv", value.kv.is_empty(), &value.kv)?;
+        bytes.add_some("custom_status", value.custom_status.as_ref())?;
         bytes.0.extend_from_slice(asked);
         bytes.add_all("signals", value.signals.is_empty(), &value.signals)?;
+        bytes.add_all("updates", value.updates.is_empty(), &value.updates)?;
+        bytes.add_all("answers", value.answers.is_empty(), &value.answers)?;
         bytes.add_some("cancel", value.cancel.as_ref())?;
         bytes.add_some("parked", value.parked.as_ref())?;
         bytes.add_all("deferred", value.deferred.is_empty(), &value.deferred)?;
         let crashes = &value.suspected_crashes;
         bytes.add_all("suspected_crashes", *crashes == 0, crashes)?;
         bytes.add_all("anchors", value.anchors.is_empty(), &value.anchors)?;
+        bytes.add_all("beats", value.beats.is_empty(), &value.beats)?;
         bytes.add("turn", &value.turn)?;
+        bytes.add_all("sends", value.sends.is_empty(), &value.sends)?;
         journal.append_to(&mut bytes.0)?;
         self.constant = Some(constant);
         debug_assert_eq!(value.encode(journal).ok().as_ref(), Some(&bytes.0));

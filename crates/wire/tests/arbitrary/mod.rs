@@ -1,10 +1,14 @@
 //! Arbitrary valid records: everything that this build can write. Each test file uses its part.
 #![allow(dead_code)]
 
+mod model;
+
+pub(crate) use model::*;
+
 use headwater_wire::{
     Code, Command, Entry, Failure, InvocationId, Key, Partition, Payload, Run, Status, Task,
     Timestamp, Value,
-    command::{Asker, Cancel, Outcome, Retention, Signal, Start, Submit, Ticket},
+    command::{Asker, Cancel, Channel, Outcome, Retention, Signal, Start, Submit, Ticket},
     journal::Lines,
     key_queue::{KeyQueueValue, Queued, Send},
     member::{Member, Role},
@@ -34,7 +38,7 @@ pub(crate) fn name() -> BoxedStrategy<String> {
     prop_oneof![
         6 => "[a-z]{1,6}".prop_map(String::from),
         2 => "\\PC{1,8}".prop_map(String::from),
-        1 => "[.*> $=/KQ-]{1,6}".prop_map(String::from),
+        1 => "[.*> $=/KQS-]{1,6}".prop_map(String::from),
         1 => any::<String>().prop_filter("1 to 128 bytes", fits),
     ]
     .boxed()
@@ -50,7 +54,8 @@ pub(crate) fn key() -> BoxedStrategy<Key> {
     let queue = prop_oneof![Just("default".to_owned()), name()];
     prop_oneof![
         id().prop_map(|id| id.key()),
-        (queue, name()).prop_map(|(queue, key)| Key::of_key_queue(&queue, &key).unwrap()),
+        (queue.clone(), name()).prop_map(|(queue, key)| Key::of_key_queue(&queue, &key).unwrap()),
+        (queue, name()).prop_map(|(queue, name)| Key::of_signal_box(&queue, &name).unwrap()),
     ]
     .boxed()
 }
@@ -154,11 +159,15 @@ pub(crate) fn retention() -> BoxedStrategy<Retention> {
 pub(crate) fn asker() -> BoxedStrategy<Asker> {
     prop_oneof![
         name().prop_map(Asker::Request),
-        (id(), run(), any::<u32>()).prop_map(|(invocation, run, step)| Asker::Parent {
-            invocation,
-            run,
-            step
-        }),
+        (id(), run(), any::<u32>(), text(), partition()).prop_map(
+            |(invocation, run, step, queue, partition)| Asker::Parent {
+                invocation,
+                run,
+                step,
+                queue,
+                partition,
+            }
+        ),
     ]
     .boxed()
 }
@@ -171,7 +180,12 @@ pub(crate) fn ticket() -> BoxedStrategy<Ticket> {
 
 pub(crate) fn start() -> BoxedStrategy<Start> {
     let names = (name(), option::of(name()), option::of(name()));
-    let flags = (any::<bool>(), any::<bool>());
+    let flags = any::<[bool; 4]>();
+    let later = (
+        option::of(1..=u64::MAX),
+        btree_map(text(), payload(), 0..2),
+        option::of(signal().prop_map(Box::new)),
+    );
     (
         names,
         payload(),
@@ -179,42 +193,38 @@ pub(crate) fn start() -> BoxedStrategy<Start> {
         option::of(ticket()),
         option::of(retention()),
         flags,
+        later,
     )
-        .prop_map(|(names, input, asker, ticket, retention, flags)| Start {
-            workflow: names.0,
-            version: names.1,
-            reply_to: names.2,
-            input,
-            asker,
-            ticket,
-            retention,
-            granted: flags.0,
-            new_id: flags.1,
-        })
+        .prop_map(
+            |(names, input, asker, ticket, retention, flags, later)| Start {
+                workflow: names.0,
+                version: names.1,
+                reply_to: names.2,
+                input,
+                asker,
+                ticket,
+                retention,
+                granted: flags[0],
+                new_id: flags[1],
+                paused: flags[2],
+                replace: flags[3],
+                result_ttl_ms: later.0,
+                search: later.1,
+                signal: later.2,
+            },
+        )
         .boxed()
 }
 
-fn result() -> BoxedStrategy<Result<Payload, Failure>> {
+pub(crate) fn result() -> BoxedStrategy<Result<Payload, Failure>> {
     prop_oneof![payload().prop_map(Ok), failure().prop_map(Err)].boxed()
 }
 
 pub(crate) fn command() -> BoxedStrategy<Command> {
     prop_oneof![
         start().prop_map(Command::Start),
-        (run(), any::<u32>(), any::<u32>(), result(), text()).prop_map(
-            |(run, step, attempt, result, worker)| Command::Outcome(Outcome {
-                run,
-                step,
-                attempt,
-                result,
-                worker
-            })
-        ),
-        (name(), name(), payload()).prop_map(|(id, name, data)| Command::Signal(Signal {
-            id,
-            name,
-            data
-        })),
+        outcome().prop_map(Command::Outcome),
+        signal().prop_map(Command::Signal),
         timer().prop_map(Command::TimerFired),
         (text(), text()).prop_map(|(id, reason)| Command::Cancel(Cancel { id, reason })),
         text().prop_map(|id| Command::Resume { id }),
@@ -222,8 +232,52 @@ pub(crate) fn command() -> BoxedStrategy<Command> {
             .prop_map(|(invocation, start)| Command::Submit(Submit { invocation, start })),
         ticket().prop_map(Command::Grant),
         ticket().prop_map(Command::Release),
+        model_command(),
     ]
     .boxed()
+}
+
+pub(crate) fn outcome() -> BoxedStrategy<Outcome> {
+    (run(), any::<u32>(), any::<u32>(), result(), text())
+        .prop_map(|(run, step, attempt, result, worker)| Outcome {
+            run,
+            step,
+            attempt,
+            result,
+            worker,
+        })
+        .boxed()
+}
+
+pub(crate) fn channel() -> BoxedStrategy<Channel> {
+    prop::sample::select(vec![
+        Channel::Signal,
+        Channel::Event,
+        Channel::Queue,
+        Channel::Update,
+    ])
+    .boxed()
+}
+
+pub(crate) fn signal() -> BoxedStrategy<Signal> {
+    let keep = option::of(1..=u64::MAX);
+    (
+        name(),
+        name(),
+        payload(),
+        channel(),
+        option::of(name()),
+        keep,
+    )
+        .prop_map(|(id, name, data, channel, reply_to, keep_ms)| Signal {
+            id,
+            name,
+            data,
+            channel,
+            reply_to,
+            keep_ms,
+        })
+        .boxed()
 }
 
 pub(crate) fn task() -> BoxedStrategy<Task> {
@@ -234,18 +288,24 @@ pub(crate) fn task() -> BoxedStrategy<Task> {
         numbers,
         (text(), text(), text()),
         payload(),
+        options(),
+        option::of(payload()),
     )
         .prop_map(
-            |(invocation, partition, (run, step, attempt), texts, input)| Task {
-                invocation,
-                queue: texts.0,
-                partition,
-                run,
-                step,
-                attempt,
-                activity: texts.1,
-                input,
-                workflow: texts.2,
+            |(invocation, partition, (run, step, attempt), texts, input, options, heartbeat)| {
+                Task {
+                    invocation,
+                    queue: texts.0,
+                    partition,
+                    run,
+                    step,
+                    attempt,
+                    activity: texts.1,
+                    input,
+                    workflow: texts.2,
+                    options,
+                    heartbeat,
+                }
             },
         )
         .boxed()
@@ -268,15 +328,22 @@ pub(crate) fn entry() -> BoxedStrategy<Entry> {
     let (step, t) = (any::<u32>(), any::<u64>());
     prop_oneof![
         (step, name()).prop_map(|(step, name)| Entry::Run { step, name }),
-        (step, name(), name(), payload()).prop_map(|(step, name, topic, input)| Entry::Activity {
+        (step, name(), name(), payload(), option::of(options())).prop_map(
+            |(step, name, topic, input, options)| Entry::Activity {
+                step,
+                name,
+                topic,
+                input,
+                options
+            }
+        ),
+        (step, time()).prop_map(|(step, due)| Entry::Timer { step, due }),
+        (step, name(), channel()).prop_map(|(step, name, channel)| Entry::Signal {
             step,
             name,
-            topic,
-            input
+            channel
         }),
-        (step, time()).prop_map(|(step, due)| Entry::Timer { step, due }),
-        (step, name()).prop_map(|(step, name)| Entry::Signal { step, name }),
-        step.prop_map(|step| Entry::Drop { step }),
+        (step, option::of(step)).prop_map(|(step, through)| Entry::Drop { step, through }),
         (step, t, payload()).prop_map(|(step, t, value)| Entry::Done { step, t, value }),
         (step, t, step, failure()).prop_map(|(step, t, attempt, error)| Entry::Failed {
             step,
@@ -301,7 +368,12 @@ pub(crate) fn entry() -> BoxedStrategy<Entry> {
             value
         }),
         t.prop_map(|t| Entry::Granted { t }),
-        (t, text()).prop_map(|(t, reason)| Entry::Cancel { t, reason }),
+        (t, text(), vec(step, 0..3)).prop_map(|(t, reason, shielded)| Entry::Cancel {
+            t,
+            reason,
+            shielded
+        }),
+        model_entry(),
     ]
     .boxed()
 }
@@ -335,6 +407,9 @@ pub(crate) fn effect() -> BoxedStrategy<EffectTag> {
         timer().prop_map(EffectTag::UnscheduleOf),
         two.prop_map(|(first, last)| EffectTag::ExpirePages(first, last)),
         Just(EffectTag::Release),
+        any::<u32>().prop_map(EffectTag::Send),
+        two.prop_map(|(first, last)| EffectTag::Tasks(first, last)),
+        Just(EffectTag::TellParent),
     ]
     .boxed()
 }
@@ -394,8 +469,15 @@ fn wait() -> BoxedStrategy<Wait> {
 }
 
 fn signals() -> BoxedStrategy<Signals> {
-    let waiting =
-        (text(), text(), payload()).prop_map(|(id, name, data)| BufferedSignal { id, name, data });
+    let waiting = (text(), text(), payload(), channel(), option::of(text())).prop_map(
+        |(id, name, data, channel, reply_to)| BufferedSignal {
+            id,
+            name,
+            data,
+            channel,
+            reply_to,
+        },
+    );
     let taken =
         (text(), any::<u64>(), any::<u64>()).prop_map(|(id, seq, t)| TakenSignal { id, seq, t });
     (vec(waiting, 0..2), vec(taken, 0..2))
@@ -435,6 +517,14 @@ fn deferred() -> BoxedStrategy<Deferred> {
         ),
         two.prop_map(|(step, attempt)| Deferred::Timer { step, attempt }),
         text().prop_map(|reason| Deferred::Cancel { reason }),
+        (text(), text(), payload(), option::of(asker())).prop_map(|(id, name, input, asker)| {
+            Deferred::Hook {
+                id,
+                name,
+                input,
+                asker,
+            }
+        }),
     ]
     .boxed()
 }
@@ -479,8 +569,8 @@ pub(crate) fn value() -> BoxedStrategy<(Value, JournalPart)> {
         any::<u32>(),
         any::<u32>(),
     );
-    (who, times, data, asked, held, counts, lines())
-        .prop_map(|(who, times, data, asked, held, counts, tail)| {
+    (who, times, data, asked, held, counts, lines(), model())
+        .prop_map(|(who, times, data, asked, held, counts, tail, model)| {
             let (id, (workflow, version, queue, why), status, partition_key, partition, run) = who;
             let value = Value {
                 format: 1,
@@ -497,23 +587,32 @@ pub(crate) fn value() -> BoxedStrategy<(Value, JournalPart)> {
                 created_at: times.0,
                 updated_at: times.1,
                 ended_at: times.2,
+                deleted_at: model.deleted_at,
                 input: data.0,
                 output: data.1,
                 error: data.2,
                 search: data.3,
+                kv: model.kv,
+                custom_status: model.custom_status,
                 run,
                 run_started_at: times.3,
                 asker: asked.0,
                 ticket: asked.1,
                 reply_to: asked.2,
                 retention: asked.3,
+                result_ttl_ms: model.result_ttl_ms,
+                replaced: model.replaced,
                 signals: held.1,
+                updates: model.updates,
+                answers: model.answers,
                 cancel: held.2,
                 parked: held.3,
                 deferred: held.4,
                 suspected_crashes: counts.1,
                 anchors: held.5,
+                beats: model.beats,
                 turn: held.6,
+                sends: model.sends,
             };
             let journal = JournalPart {
                 steps: counts.2,

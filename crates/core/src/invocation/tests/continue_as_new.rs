@@ -1,6 +1,6 @@
 //! One turn ends a run and begins the next.
 
-use headwater_wire::command::Ticket;
+use headwater_wire::command::{Channel, Ticket};
 
 use super::*;
 
@@ -78,13 +78,17 @@ fn what_the_run_before_was_given_late_is_not_placed() {
     driver.outcome(1, 1, Ok("1"));
     let last_root = driver
         .invocation
-        .place(&outcome(run(0), 1, "7"), driver.seq);
+        .place(&outcome(run(0), 1, "7"), driver.seq, driver.now);
     assert_eq!(last_root, Placement::Taken, "the turn rests on it");
     for (run, step) in [(run(0), 1), (run(0), 2), (run(2), 1)] {
-        let placed = driver.invocation.place(&outcome(run, step, "7"), 99);
+        let placed = driver
+            .invocation
+            .place(&outcome(run, step, "7"), 99, driver.now);
         assert!(matches!(placed, Placement::Drop(_)), "{run}: {placed:?}");
     }
-    let again = driver.invocation.place(&Command::Start(start("0")), START);
+    let again = driver
+        .invocation
+        .place(&Command::Start(start("0")), START, driver.now);
     assert_eq!(again, Placement::Taken, "the start is the invocation's");
 }
 
@@ -197,7 +201,9 @@ fn sleeps_of_the_run_before_are_removed_and_do_not_wake_the_next() {
         assert!(matches!(&effects[2], Effect::Task { task, .. } if task.run == run(1)));
     }
     driver.now = driver.now.after(Duration::from_secs(1800));
-    let late = driver.invocation.place(&Command::TimerFired(lost), 98);
+    let late = driver
+        .invocation
+        .place(&Command::TimerFired(lost), 98, driver.now);
     assert!(matches!(late, Placement::Drop(_)), "{late:?}");
     driver.pass(Duration::from_secs(1700));
     assert_eq!(driver.status(), Status::Running, "never early");
@@ -231,7 +237,7 @@ fn timers_due_together_do_not_fire_into_the_next_run() {
     assert_eq!(
         driver
             .invocation
-            .place(&Command::TimerFired(timer(run(0), 1)), 99),
+            .place(&Command::TimerFired(timer(run(0), 1)), 99, driver.now),
         Placement::Taken
     );
     driver.pass(Duration::from_secs(900));
@@ -302,6 +308,8 @@ fn signals_go_on_to_the_next_run_and_each_is_taken_once() {
                 id: format!("s{n}"),
                 name: "n".into(),
                 data,
+                channel: Channel::Signal,
+                reply_to: None,
             });
     }
     let turns = driver.turns.len();
@@ -313,13 +321,9 @@ fn signals_go_on_to_the_next_run_and_each_is_taken_once() {
     );
     assert_eq!(driver.invocation.value.run, run(4));
     assert_eq!(input(&driver), "[1,2,3,4]");
-    let again = Command::Signal(Signal {
-        id: "s1".into(),
-        name: "n".into(),
-        data: Payload::null(),
-    });
+    let again = Command::Signal(Signal::new("s1", "n", Payload::null()));
     assert_eq!(
-        driver.invocation.place(&again, 99),
+        driver.invocation.place(&again, 99, driver.now),
         Placement::Taken,
         "a repeat is known, whatever run took it"
     );
@@ -395,11 +399,7 @@ fn a_page_that_another_turn_would_write_is_not_one_of_the_next_run() {
     let (mut one, mut other) = (driver.reload(), driver.reload());
     one.take(outcome(run(0), 1, "1"), 11, driver.now);
     let continued = one.prepare(driver.now, "one-1".into()).unwrap();
-    let noise = Command::Signal(Signal {
-        id: "s".into(),
-        name: "n".into(),
-        data: Payload::null(),
-    });
+    let noise = Command::Signal(Signal::new("s", "n", Payload::null()));
     other.take(noise, 12, driver.now);
     let late = other.prepare(driver.now, "other-1".into()).unwrap();
     assert!(late.page.is_some());
@@ -697,7 +697,10 @@ fn its_partition_key_stays_held_until_the_last_run_ends() {
         driver.invocation.value.turn.effects,
         [EffectTag::Task(1, 1)]
     );
-    assert_eq!(driver.invocation.place(&grant, 99), Placement::Taken);
+    assert_eq!(
+        driver.invocation.place(&grant, 99, driver.now),
+        Placement::Taken
+    );
     driver.outcome(1, 1, Ok("null"));
     assert_eq!(driver.invocation.value.turn.effects, [EffectTag::Release]);
 }
