@@ -4,6 +4,7 @@
 //! it and has to decide the same. So an engine can settle an invocation whose program it
 //! cannot run.
 
+mod check;
 mod continue_as_new;
 mod decisions;
 mod effects;
@@ -39,6 +40,7 @@ use crate::{
     program::{Decision, End, LocalOutcome, LogLine, Program, ProgramInfo},
 };
 
+pub use check::{CheckError, Checked};
 pub use replay::Mismatch;
 
 /// An invocation in an engine's memory.

@@ -400,6 +400,7 @@ impl Config {
             concurrency: self.worker.concurrency,
             ack_wait: Duration::from_millis(self.engine.ack_wait_ms),
             stop_grace: Duration::from_millis(self.engine.stop_grace_ms),
+            ..WorkerConfig::default()
         }
     }
 

@@ -160,33 +160,8 @@ impl Invocation {
             self.program = Some(super::Attached::new(program));
             return Ok(());
         }
-        let start = match entries.first() {
-            Some(Entry::Granted { t }) => self.at(*t),
-            _ => self.value.run_started_at.unwrap_or(self.value.created_at),
-        };
         program.set_replaying(!is_new);
-        let progress = program.start(start);
-        let mut replay = Replay {
-            queue: VecDeque::new(),
-            ended: None,
-        };
-        replay.absorb(progress)?;
-        let mut sleeps = BTreeSet::new();
-        for entry in &entries {
-            if entry.is_decision() {
-                let decision = replay.next_decision(entry)?;
-                let (_, retry) = entry_of(decision);
-                if let Some(pending) = entry.step().and_then(|step| self.pending.get_mut(&step)) {
-                    pending.retry = retry;
-                }
-                if let Entry::Timer { step, .. } = entry {
-                    sleeps.insert(*step);
-                }
-            } else if let Some(progress) = self.replay_input(program.as_mut(), entry, &sleeps) {
-                replay.expect_nothing_more()?;
-                replay.absorb(progress)?;
-            }
-        }
+        let replay = self.replay(program.as_mut(), &entries)?;
         program.set_replaying(false);
         if !self.unfinished {
             replay.expect_nothing_more()?;
@@ -199,6 +174,41 @@ impl Invocation {
             self.settle_program(now);
         }
         Ok(())
+    }
+
+    /// Start the program and give it what the journal says; it has to decide what stands there.
+    pub(super) fn replay(
+        &mut self,
+        program: &mut dyn Program,
+        entries: &[Entry],
+    ) -> Result<Replay, Mismatch> {
+        let start = match entries.first() {
+            Some(Entry::Granted { t }) => self.at(*t),
+            _ => self.value.run_started_at.unwrap_or(self.value.created_at),
+        };
+        let progress = program.start(start);
+        let mut replay = Replay {
+            queue: VecDeque::new(),
+            ended: None,
+        };
+        replay.absorb(progress)?;
+        let mut sleeps = BTreeSet::new();
+        for entry in entries {
+            if entry.is_decision() {
+                let decision = replay.next_decision(entry)?;
+                let (_, retry) = entry_of(decision);
+                if let Some(pending) = entry.step().and_then(|step| self.pending.get_mut(&step)) {
+                    pending.retry = retry;
+                }
+                if let Entry::Timer { step, .. } = entry {
+                    sleeps.insert(*step);
+                }
+            } else if let Some(progress) = self.replay_input(program, entry, &sleeps) {
+                replay.expect_nothing_more()?;
+                replay.absorb(progress)?;
+            }
+        }
+        Ok(replay)
     }
 
     /// Give the program what the journal says it was given; none if it was not told.
@@ -285,9 +295,9 @@ impl Invocation {
 }
 
 /// What the program has decided and the journal has not yet confirmed.
-struct Replay {
+pub(super) struct Replay {
     queue: VecDeque<Decision>,
-    ended: Option<End>,
+    pub(super) ended: Option<End>,
 }
 
 impl Replay {
@@ -322,7 +332,7 @@ impl Replay {
     }
 
     /// The journal goes on with something that was given: the program must have nothing left.
-    fn expect_nothing_more(&self) -> Result<(), Mismatch> {
+    pub(super) fn expect_nothing_more(&self) -> Result<(), Mismatch> {
         if let Some(decision) = self.queue.front() {
             let (entry, _) = entry_of(decision.clone());
             let nothing = "nothing".to_owned();
@@ -342,7 +352,7 @@ impl Replay {
     }
 }
 
-fn mismatch(difference: Vec<Difference>) -> Mismatch {
+pub(super) fn mismatch(difference: Vec<Difference>) -> Mismatch {
     let first = difference.first().map_or_else(String::new, |first| {
         format!(
             " at step {}: {} is {} in the journal, {} in the program",
@@ -368,7 +378,7 @@ fn field(entry: &Entry, name: &str, journal: String, program: String) -> Differe
     }
 }
 
-fn describe_end(end: &End) -> String {
+pub(super) fn describe_end(end: &End) -> String {
     match end {
         End::Done(Ok(_)) => "the workflow returned".to_owned(),
         End::Done(Err(error)) => format!("the workflow failed: {error}"),
