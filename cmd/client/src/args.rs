@@ -1,6 +1,6 @@
 //! The arguments. What each command does stands here, examples in [`crate::help`].
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use headwater::wire::{InvocationId, Status};
@@ -51,6 +51,15 @@ pub(crate) enum Command {
     /// Show the state and every step of the journal, with errors and retries
     #[command(after_help = help::INSPECT)]
     Inspect(IdArg),
+    /// Show every entry of the journal in the order in which it was recorded
+    #[command(after_help = help::HISTORY)]
+    History(IdArg),
+    /// Write an invocation with its whole journal as one JSON file, to keep, replay or check
+    #[command(after_help = help::EXPORT)]
+    Export(IdArg),
+    /// Tell whether a build decides as journals say, before it is deployed
+    #[command(after_help = help::CHECK)]
+    Check(CheckArgs),
     /// Send a signal; it is kept until the workflow waits for it
     #[command(after_help = help::SIGNAL)]
     Signal(SignalArgs),
@@ -81,6 +90,28 @@ pub(crate) enum Command {
 pub(crate) struct IdArg {
     /// Invocation id, as it was given or printed by `start`
     pub(crate) id: InvocationId,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// The processor that is to be deployed: a binary that calls Processor::connect and run
+    #[arg(long, value_name = "PATH")]
+    pub(crate) build: PathBuf,
+    /// Exported invocations, or folders of them
+    #[arg(required_unless_present = "live")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The invocations that have not ended, as they stand now
+    #[arg(long)]
+    pub(crate) live: bool,
+    /// Only live ones of this workflow
+    #[arg(long, requires = "live", value_name = "NAME")]
+    pub(crate) workflow: Option<String>,
+    /// Accept that the build lacks a workflow or version: such invocations would wait
+    #[arg(long)]
+    pub(crate) allow_missing: bool,
+    /// How long the build may take: 500ms, 30s, 2m
+    #[arg(long, default_value = "2m", value_parser = timeout)]
+    pub(crate) timeout: Duration,
 }
 
 #[derive(Debug, Args)]

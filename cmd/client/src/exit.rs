@@ -14,7 +14,7 @@ use headwater_nats::ConnectError;
 pub(crate) enum Exit {
     /// Done.
     Done = 0,
-    /// The workflow that was waited for has not completed.
+    /// The workflow that was waited for has not completed, or a build differs from a journal.
     WorkflowFailed = 1,
     /// Arguments, input or configuration that can't be used.
     Usage = 2,

@@ -9,7 +9,7 @@ Examples:
 
 Exit codes:
   0   done
-  1   the workflow that was waited for failed or was cancelled
+  1   the workflow that was waited for failed or was cancelled; a build does not pass its check
   2   usage: arguments, JSON, an id, a payload over its limit, configuration
   3   not found: no such invocation or dead letter, or it has ended and takes nothing any more
   4   timed out: it has not ended in time, and goes on
@@ -56,6 +56,34 @@ Examples:
 
 Each step stands on one line: what was decided, then how it ended and when, counted from the
 start. `headwater why` tells what an invocation waits for.";
+
+pub(crate) const HISTORY: &str = "\
+Examples:
+  headwater history order-7
+  headwater history order-7 --output json          one array
+
+What was decided and what was given, one entry a line, as they are stored. `headwater inspect`
+puts what belongs to a step on one line.";
+
+pub(crate) const EXPORT: &str = "\
+Examples:
+  headwater export order-7 > journals/order-7.json
+  headwater check --build ./my-processor journals
+
+The file also replays under a debugger, as a test: headwater::testing::replay(file, workflow).
+It holds the inputs and results of all steps: keep it as you keep those.";
+
+pub(crate) const CHECK: &str = "\
+Examples:
+  headwater check --build target/release/my-processor journals order-7.json
+  headwater check --build target/release/my-processor --live
+  headwater check --build target/release/my-processor --live --workflow order
+
+The build replays each journal and connects to nothing. Without this command:
+  HEADWATER_CHECK=journals target/release/my-processor
+
+Exit codes: 0 all agree, 1 at least one differs, is missing in the build or cannot be read, 2
+nothing could be checked, or the build has not answered.";
 
 pub(crate) const SIGNAL: &str = "\
 Examples:

@@ -4,6 +4,7 @@
 // does not see.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]
 
+mod check;
 mod usage;
 mod world;
 
@@ -20,10 +21,12 @@ use crate::world::{World, finish};
 #[tokio::test]
 async fn an_unknown_id_is_exit_code_3() {
     let world = World::start().await;
-    let commands: [&[&str]; 7] = [
+    let commands: [&[&str]; 9] = [
         &["status", "nobody"],
         &["wait", "nobody"],
         &["inspect", "nobody"],
+        &["history", "nobody"],
+        &["export", "nobody"],
         &["why", "nobody"],
         &["watch", "nobody"],
         &["cancel", "nobody"],

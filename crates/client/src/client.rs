@@ -15,7 +15,7 @@ use headwater_wire::{
 };
 use serde::Serialize;
 
-use crate::{ClientError, StartCall, replies::Replies};
+use crate::{ClientError, ReadAgain, StartCall, replies::Replies};
 
 /// How long the number of partitions is taken as known.
 const TOPOLOGY_KEPT: Duration = Duration::from_secs(5);
@@ -27,6 +27,7 @@ const PUBLISH_TIME: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct Client {
     pub(crate) inner: Arc<Inner>,
+    pub(crate) read_again: ReadAgain,
 }
 
 pub(crate) struct Inner {
@@ -47,7 +48,15 @@ impl Client {
                 store,
                 env,
             }),
+            read_again: ReadAgain::default(),
         }
+    }
+
+    /// What tells it, besides hints, to read a value again while it waits.
+    #[must_use]
+    pub fn reading_again(mut self, read_again: ReadAgain) -> Self {
+        self.read_again = read_again;
+        self
     }
 
     /// The store that it works on.

@@ -95,17 +95,23 @@ impl Client {
             reason,
         };
         let mut entries = Vec::new();
-        let pages = state.journal.run_pages();
-        if !pages.is_empty() {
-            let key = state.value.id.key();
-            for page in self.inner.store.pages(&key, pages).await? {
-                let lines = Lines::from_page(&page).map_err(|e| unreadable(e.to_string()))?;
-                entries.extend(lines.entries().map_err(|e| unreadable(e.to_string()))?);
-            }
+        for page in self.pages(state).await? {
+            let lines = Lines::from_page(&page).map_err(|e| unreadable(e.to_string()))?;
+            entries.extend(lines.entries().map_err(|e| unreadable(e.to_string()))?);
         }
         let tail = state.journal.tail.entries();
         entries.extend(tail.map_err(|e| unreadable(e.to_string()))?);
         Ok(entries)
+    }
+
+    /// The pages that hold the older entries of a state's journal.
+    pub(crate) async fn pages(&self, state: &State) -> Result<Vec<bytes::Bytes>, ClientError> {
+        let pages = state.journal.run_pages();
+        if pages.is_empty() {
+            return Ok(Vec::new());
+        }
+        let key = state.value.id.key();
+        Ok(self.inner.store.pages(&key, pages).await?)
     }
 
     /// States by a filter, newest first. Reads them all: for people, not for programs.

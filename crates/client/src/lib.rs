@@ -3,6 +3,7 @@
 
 mod client;
 mod error;
+mod export;
 mod inspect;
 mod replies;
 mod start;
@@ -13,4 +14,4 @@ pub use client::Client;
 pub use error::ClientError;
 pub use inspect::{Filter, State, WatchEvent};
 pub use start::{Handle, IfExists, StartCall};
-pub use wait::Ended;
+pub use wait::{Ended, ReadAgain};

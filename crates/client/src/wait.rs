@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use futures::StreamExt;
-use headwater_store::{Bucket, Read};
+use futures::{StreamExt, stream::BoxStream};
+use headwater_store::{Bucket, Change, Env, Read, StoreError};
 use headwater_wire::{Failure, InvocationId, Payload, Status, task::Reply};
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
@@ -13,6 +13,42 @@ use crate::{Client, ClientError};
 /// Hints can be lost: the value is read this often at first, then less and less.
 const READ_FIRST: Duration = Duration::from_millis(500);
 const READ_LAST: Duration = Duration::from_secs(5);
+
+/// What tells a waiting client, besides hints, that it is time to read the value again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadAgain {
+    /// Time: after half a second, then less and less often, down to every 5 s.
+    #[default]
+    OnTime,
+    /// A watch of the value. It costs a consumer for each wait, so this is for a store in memory,
+    /// where time may jump by weeks.
+    OnChange,
+}
+
+/// A [`ReadAgain`] at work.
+pub(crate) enum Again {
+    After(Duration),
+    Changed(BoxStream<'static, Result<Change, StoreError>>),
+}
+
+impl Again {
+    /// Wait until it is time to read, at most for the time that is left.
+    async fn wait(&mut self, env: &dyn Env, left: Duration) {
+        match self {
+            Self::After(pause) => {
+                env.sleep((*pause).min(left)).await;
+                *pause = (*pause * 2).min(READ_LAST);
+            }
+            Self::Changed(changes) => tokio::select! {
+                biased;
+                change = changes.next() => if !matches!(change, Some(Ok(_))) {
+                    *self = Self::After(READ_FIRST);
+                },
+                () = env.sleep(left) => {}
+            },
+        }
+    }
+}
 
 /// How an invocation ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,6 +98,17 @@ impl Client {
         self.wait_started(id, timeout).await
     }
 
+    async fn again(&self, id: &InvocationId) -> Result<Again, ClientError> {
+        match self.read_again {
+            ReadAgain::OnTime => Ok(Again::After(READ_FIRST)),
+            ReadAgain::OnChange => {
+                let key = id.key();
+                let changes = self.inner.store.watch(Bucket::State, Some(key.as_str()));
+                Ok(Again::Changed(changes.await?))
+            }
+        }
+    }
+
     /// Whether a start for this id is in COMMANDS.
     pub(crate) async fn start_is_pending(&self, id: &InvocationId) -> Result<bool, ClientError> {
         let to = self.inner.address(id).await?;
@@ -81,7 +128,7 @@ impl Client {
             .store
             .listen(&inner.store.ended_subject(&id.key()))
             .await?;
-        let mut pause = READ_FIRST;
+        let mut again = self.again(id).await?;
         loop {
             if let Some(ended) = self.read_end(id).await? {
                 return Ok(ended);
@@ -98,7 +145,7 @@ impl Client {
                         return Ok(ended);
                     }
                 }
-                () = inner.env.sleep(pause.min(left)) => pause = (pause * 2).min(READ_LAST),
+                () = again.wait(inner.env.as_ref(), left) => {}
             }
         }
     }
@@ -112,7 +159,7 @@ impl Client {
         deadline: Duration,
     ) -> Result<Option<(Option<Ended>, bool)>, ClientError> {
         let inner = &self.inner;
-        let mut pause = READ_FIRST;
+        let mut again = self.again(id).await?;
         let answer = loop {
             let left = deadline.saturating_sub(inner.env.elapsed());
             if left.is_zero() {
@@ -126,8 +173,7 @@ impl Client {
                         (Ended::of_reply(reply), exists)
                     });
                 }
-                () = inner.env.sleep(pause.min(left)) => {
-                    pause = (pause * 2).min(READ_LAST);
+                () = again.wait(inner.env.as_ref(), left) => {
                     if let Some(ended) = self.read_end(id).await? {
                         break Some((Some(ended), false));
                     }

@@ -6,6 +6,7 @@
 
 mod beats;
 mod channels;
+mod check;
 mod children;
 mod continue_as_new;
 mod decisions;
@@ -47,6 +48,7 @@ use crate::{
     program::{Decision, End, LocalOutcome, LogLine, Program, ProgramInfo},
 };
 
+pub use check::{CheckError, Checked};
 pub use replay::Mismatch;
 
 /// An invocation in an engine's memory.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use headwater_store::members::Liveness;
 use headwater_wire::{limits, names::DEFAULT_QUEUE};
 
 /// How an engine behaves. The default suits most.
@@ -29,6 +30,8 @@ pub struct EngineConfig {
     pub first_value_delay: Duration,
     /// How long local steps may go on when the engine is asked to stop.
     pub stop_grace: Duration,
+    /// How its death is noticed.
+    pub liveness: Liveness,
 }
 
 impl Default for EngineConfig {
@@ -45,6 +48,7 @@ impl Default for EngineConfig {
             commands_max: 4_096,
             first_value_delay: Duration::from_millis(10),
             stop_grace: Duration::from_secs(10),
+            liveness: Liveness::default(),
         }
     }
 }

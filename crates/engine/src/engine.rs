@@ -86,8 +86,8 @@ impl Engine {
             workflows: registry.list(),
             topics: Vec::new(),
         };
-        let (members, watching) = members::view(Arc::clone(&store), &env);
-        let beating = members::heartbeat(Arc::clone(&store), &env, &member);
+        let (members, watching) = members::view(Arc::clone(&store), &env, config.liveness);
+        let beating = members::heartbeat(Arc::clone(&store), &env, &member, config.liveness);
         let (stop, stopping) = watch::channel(false);
         let shared = Shared::new(store, env, config, registry, metrics, members, id, stopping);
         let supervisor = Supervisor {
@@ -131,6 +131,12 @@ impl EngineHandle {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.member.id
+    }
+
+    /// What it says of itself to the other members.
+    #[must_use]
+    pub fn member(&self) -> &Member {
+        &self.member
     }
 
     /// What it counts.

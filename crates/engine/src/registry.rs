@@ -83,6 +83,15 @@ impl Registry {
         }
     }
 
+    /// A workflow in exactly this version.
+    #[must_use]
+    pub fn get(&self, name: &str, version: &str) -> Option<&Arc<dyn Workflow>> {
+        match self.find(name, Some(version)) {
+            Found::Here(_, workflow) => Some(workflow),
+            Found::NoVersion | Found::NoWorkflow => None,
+        }
+    }
+
     /// Names and versions, as a member tells them.
     #[must_use]
     pub fn list(&self) -> BTreeMap<String, Vec<String>> {

@@ -400,6 +400,7 @@ impl Config {
             concurrency: self.worker.concurrency,
             ack_wait: Duration::from_millis(self.engine.ack_wait_ms),
             stop_grace: Duration::from_millis(self.engine.stop_grace_ms),
+            ..WorkerConfig::default()
         }
     }
 
@@ -484,7 +485,11 @@ fn nats_url(vars: Option<&Vars>) -> Vars {
 /// The `HEADWATER_*` variables, less those that are not configuration of the product.
 fn own_vars(vars: Option<Vars>) -> Vars {
     let vars = vars.unwrap_or_else(|| std::env::vars().collect());
-    let is_other = |name: &str| name == "HEADWATER_NATS_SERVER" || name == "HEADWATER_CONFIG";
+    let is_other = |name: &str| {
+        name == "HEADWATER_NATS_SERVER"
+            || name == "HEADWATER_CONFIG"
+            || name.starts_with("HEADWATER_CHECK")
+    };
     vars.into_iter()
         .filter(|(name, _)| !is_other(name))
         .collect()

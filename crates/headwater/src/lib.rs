@@ -30,9 +30,12 @@
 //! ```
 
 mod admin;
+pub mod check;
 pub mod config;
 mod processor;
 mod runtime;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use config::{Config, ConfigError};
 pub use headwater_client as client;

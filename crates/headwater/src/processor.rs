@@ -8,7 +8,8 @@ use headwater_engine::{
     Engine, EngineConfig, EngineError, EngineHandle, EngineMetrics, Registry, RegistryError,
 };
 use headwater_nats::{ConnectError, Durability, NatsStore, SetupError};
-use headwater_store::{Env, Store, TokioEnv};
+use headwater_store::{Env, Store, TokioEnv, memory::MemoryStore};
+use headwater_wire::Namespace;
 use headwater_worker::{
     Activities, ActivityContext, ActivityError, Worker, WorkerConfig, WorkerHandle, WorkerMetrics,
 };
@@ -16,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     admin::{self, Admin},
+    check::Request,
     config::{Config, ConfigError, DurabilityRule},
 };
 
@@ -26,12 +28,14 @@ const VERSION: &str = "1.0.0";
 pub struct Processor {
     store: Arc<dyn Store>,
     env: Arc<dyn Env>,
-    engine: Option<EngineConfig>,
-    worker: Option<WorkerConfig>,
+    pub(crate) engine: Option<EngineConfig>,
+    pub(crate) worker: Option<WorkerConfig>,
     metrics_addr: Option<String>,
     durability: Option<Durability>,
-    registry: Registry,
-    activities: Activities,
+    pub(crate) registry: Registry,
+    pub(crate) activities: Activities,
+    /// What it was asked to check, instead of running.
+    check: Option<Request>,
 }
 
 /// Why a processor does not run.
@@ -80,8 +84,16 @@ impl From<ConfigError> for ProcessorError {
 impl Processor {
     /// Connect, and make the streams and buckets if they are not there yet. Logs the durability
     /// that is found, and refuses one that is too low if the configuration says so.
+    ///
+    /// With `HEADWATER_CHECK` in the environment it connects to nothing: see [`crate::check`].
     pub async fn connect(config: Config) -> Result<Self, ProcessorError> {
         let env = TokioEnv::shared();
+        if let Some(request) = Request::from_env() {
+            let store = MemoryStore::new(Arc::clone(&env), Namespace::default());
+            let mut processor = Self::on(store, env);
+            processor.check = Some(request);
+            return Ok(processor);
+        }
         tracing::info!("Setting up JetStream streams...");
         let store = NatsStore::connect(config.options()?, Arc::clone(&env)).await?;
         tracing::info!("Setting up KV buckets...");
@@ -116,6 +128,7 @@ impl Processor {
             durability: None,
             registry: Registry::default(),
             activities: Activities::default(),
+            check: None,
         }
     }
 
@@ -209,7 +222,10 @@ impl Processor {
     }
 
     /// Start the roles; they run until [`RunningProcessor::stop`].
-    pub async fn start(self) -> Result<RunningProcessor, ProcessorError> {
+    pub async fn start(mut self) -> Result<RunningProcessor, ProcessorError> {
+        if let Some(request) = self.check.take() {
+            request.answer(&self);
+        }
         let Self {
             store,
             env,

@@ -12,19 +12,40 @@ use crate::{Bucket, Change, Env, Expect, Store, StoreError, TaskHandle, Ttl};
 /// The members that live, by key.
 pub type Members = BTreeMap<String, Member>;
 
+/// How a death among the members is noticed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Liveness {
+    /// By silence: each says every [`limits::HEARTBEAT`] that it lives.
+    #[default]
+    Heartbeats,
+    /// By being told: a member says once that it lives, and who ends it calls [`leave`] for it.
+    /// Only where one process owns them all, as in tests whose time jumps by weeks.
+    Told,
+}
+
 /// Say that a member lives until the returned handle is aborted; see [`leave`].
-pub fn heartbeat(store: Arc<dyn Store>, env: &Arc<dyn Env>, member: &Member) -> TaskHandle {
+pub fn heartbeat(
+    store: Arc<dyn Store>,
+    env: &Arc<dyn Env>,
+    member: &Member,
+    liveness: Liveness,
+) -> TaskHandle {
     let key = member.key();
     let value = bytes::Bytes::from(member.encode().unwrap_or_default());
     let sleeper = Arc::clone(env);
     let beat: BoxFuture<'static, ()> = Box::pin(async move {
         loop {
-            let ttl = Ttl::After(limits::MEMBER_TTL);
-            if let Err(error) = store
+            let ttl = match liveness {
+                Liveness::Heartbeats => Ttl::After(limits::MEMBER_TTL),
+                Liveness::Told => Ttl::Never,
+            };
+            match store
                 .put(Bucket::Members, &key, value.clone(), Expect::Any, ttl)
                 .await
             {
-                tracing::debug!(%error, "a heartbeat was not stored");
+                Ok(_) if liveness == Liveness::Told => return,
+                Ok(_) => {}
+                Err(error) => tracing::debug!(%error, "a heartbeat was not stored"),
             }
             sleeper.sleep(limits::HEARTBEAT).await;
         }
@@ -40,13 +61,17 @@ pub async fn leave(store: &Arc<dyn Store>, member: &Member) {
 }
 
 /// Keep a view of the members up to date until the handle is aborted.
-pub fn view(store: Arc<dyn Store>, env: &Arc<dyn Env>) -> (watch::Receiver<Members>, TaskHandle) {
+pub fn view(
+    store: Arc<dyn Store>,
+    env: &Arc<dyn Env>,
+    liveness: Liveness,
+) -> (watch::Receiver<Members>, TaskHandle) {
     let (send, receive) = watch::channel(Members::new());
     let world = Arc::clone(env);
     let follow: BoxFuture<'static, ()> = Box::pin(async move {
         loop {
             let followed = match store.watch(Bucket::Members, None).await {
-                Ok(changes) => View::new(&send).follow(changes, &world).await,
+                Ok(changes) => View::new(&send, liveness).follow(changes, &world).await,
                 Err(error) => Err(error),
             };
             if let Err(error) = followed {
@@ -61,15 +86,17 @@ pub fn view(store: Arc<dyn Store>, env: &Arc<dyn Env>) -> (watch::Receiver<Membe
 /// A view under way: what is told, and when each member was heard of last.
 struct View<'a> {
     send: &'a watch::Sender<Members>,
+    liveness: Liveness,
     heard: BTreeMap<String, Duration>,
     /// The picture being made, until the first is complete: it replaces what was known.
     first: Option<Members>,
 }
 
 impl<'a> View<'a> {
-    fn new(send: &'a watch::Sender<Members>) -> Self {
+    fn new(send: &'a watch::Sender<Members>, liveness: Liveness) -> Self {
         Self {
             send,
+            liveness,
             heard: BTreeMap::new(),
             first: Some(Members::new()),
         }
@@ -86,6 +113,7 @@ impl<'a> View<'a> {
                 .heard
                 .values()
                 .min()
+                .filter(|_| self.liveness == Liveness::Heartbeats)
                 .map(|heard| *heard + limits::MEMBER_TTL);
             let silence = async {
                 match due {
@@ -190,7 +218,7 @@ mod tests {
         });
         let changes = stream::iter(first).chain(later).boxed();
         let began = env.elapsed();
-        let mut view = View::new(&send);
+        let mut view = View::new(&send, Liveness::Heartbeats);
         let follow = view.follow(changes, &env);
         let forgotten = members.wait_for(|members| members.len() == OTHERS);
         tokio::select! {

@@ -97,16 +97,51 @@ impl Activities {
     {
         check_name("activity", name)?;
         check_name("topic", topic)?;
-        let function = Arc::new(function);
-        let erased: Function = Arc::new(move |context, input| {
-            let function = Arc::clone(&function);
-            Box::pin(async move { call(function.as_ref(), context, input).await })
-        });
-        if self.functions.insert(name.to_owned(), erased).is_some() {
+        let replaced = self.functions.insert(name.to_owned(), erased(function));
+        if replaced.is_some() {
             return Err(ActivityError::Twice(name.to_owned()));
         }
         self.topics.insert(topic.to_owned());
         Ok(())
+    }
+
+    /// Put a function in the place of an activity, on the topic that it has; one that is not there
+    /// yet is added on the topic of its name. For tests.
+    pub fn replace<F, Fut, In, Out, E>(
+        &mut self,
+        name: &str,
+        function: F,
+    ) -> Result<(), ActivityError>
+    where
+        F: Fn(ActivityContext, In) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Out, E>> + Send + 'static,
+        In: DeserializeOwned + Send + 'static,
+        Out: Serialize + 'static,
+        E: Into<Error> + 'static,
+    {
+        match self.functions.get_mut(name) {
+            None => self.add(name, function),
+            Some(replaced) => {
+                *replaced = erased(function);
+                Ok(())
+            }
+        }
+    }
+
+    /// Ask before each attempt at any of these activities: a failure is the attempt's, which then
+    /// is not made. For tests.
+    pub fn intercept(
+        &mut self,
+        before: impl Fn(&ActivityContext) -> Result<(), Failure> + Send + Sync + 'static,
+    ) {
+        let before = Arc::new(before);
+        for function in self.functions.values_mut() {
+            let (inner, before) = (Arc::clone(function), Arc::clone(&before));
+            *function = Arc::new(move |context, input| match before(&context) {
+                Ok(()) => inner(context, input),
+                Err(failure) => Box::pin(std::future::ready(Err(failure))),
+            });
+        }
     }
 
     /// Topics to take tasks from.
@@ -132,6 +167,21 @@ impl Activities {
                 .unwrap_or_else(|panic| Err(panicked(panic.as_ref())))
         }))
     }
+}
+
+fn erased<F, Fut, In, Out, E>(function: F) -> Function
+where
+    F: Fn(ActivityContext, In) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<Out, E>> + Send + 'static,
+    In: DeserializeOwned + Send + 'static,
+    Out: Serialize + 'static,
+    E: Into<Error> + 'static,
+{
+    let function = Arc::new(function);
+    Arc::new(move |context, input| {
+        let function = Arc::clone(&function);
+        Box::pin(async move { call(function.as_ref(), context, input).await })
+    })
 }
 
 async fn call<F, Fut, In, Out, E>(

@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, future::BoxFuture};
-use headwater_store::{Env, Source, Store, TaskHandle, Verdict, members};
+use headwater_store::{
+    Env, Source, Store, TaskHandle, Verdict,
+    members::{self, Liveness},
+};
 use headwater_wire::{
     limits,
     member::{Member, Role},
@@ -21,6 +24,8 @@ pub struct WorkerConfig {
     pub ack_wait: Duration,
     /// How long attempts may go on when the worker is asked to stop.
     pub stop_grace: Duration,
+    /// How its death is noticed.
+    pub liveness: Liveness,
 }
 
 impl Default for WorkerConfig {
@@ -29,6 +34,7 @@ impl Default for WorkerConfig {
             concurrency: 256,
             ack_wait: limits::ACK_WAIT,
             stop_grace: Duration::from_secs(10),
+            liveness: Liveness::default(),
         }
     }
 }
@@ -86,7 +92,7 @@ impl Worker {
             workflows: std::collections::BTreeMap::new(),
             topics: activities.topics().iter().cloned().collect(),
         };
-        let beating = members::heartbeat(Arc::clone(&store), &env, &member);
+        let beating = members::heartbeat(Arc::clone(&store), &env, &member, config.liveness);
         let (stop, stopping) = watch::channel(false);
         let (ending, ended) = mpsc::channel(1);
         let shared = Arc::new(Shared {
@@ -121,6 +127,12 @@ impl WorkerHandle {
     #[must_use]
     pub fn id(&self) -> &str {
         &self.member.id
+    }
+
+    /// What it says of itself to the other members.
+    #[must_use]
+    pub fn member(&self) -> &Member {
+        &self.member
     }
 
     /// What it counts.

@@ -1,6 +1,8 @@
 //! What the commands do, one file for each group of them.
 
+mod check;
 mod dead_letters;
+mod export;
 mod inspect;
 mod list;
 mod start;
@@ -24,6 +26,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Problem> {
         Command::Status(args) => status::status(&open().await?, &args.id).await,
         Command::Why(args) => status::why(&open().await?, &args.id).await,
         Command::Inspect(args) => inspect::inspect(&open().await?, &args.id).await,
+        Command::History(args) => export::history(&open().await?, &args.id).await,
+        Command::Export(args) => export::export(&open().await?, &args.id).await,
+        Command::Check(args) => check::check(&globals, &args).await,
         Command::Signal(args) => tell::signal(&globals, &args).await,
         Command::Cancel(args) => tell::cancel(&open().await?, &args).await,
         Command::Resume(args) => tell::resume(&open().await?, &args.id).await,

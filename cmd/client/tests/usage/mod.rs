@@ -11,8 +11,8 @@ async fn help_teaches_by_examples_and_lists_the_exit_codes() {
         "--nats-url",
     ]);
     let commands = [
-        "start", "status", "wait", "inspect", "signal", "cancel", "resume", "list", "watch", "why",
-        "members",
+        "start", "status", "wait", "inspect", "history", "export", "signal", "cancel", "resume",
+        "list", "watch", "why", "members",
     ];
     for command in commands {
         let example = format!("headwater {command}");
@@ -57,6 +57,10 @@ async fn what_is_wrong_with_the_arguments_is_told_before_anything_is_connected()
             &["--nats-url", "nats://:x:y", "list"],
             "nats://127.0.0.1:4222",
         ),
+        (&["check", "a.json"], "--build"),
+        (&["check", "--build", "b"], "<FILES>..."),
+        (&["check", "--build", "b", "a", "--workflow", "w"], "--live"),
+        (&["check", "--build", "nowhere/b", "a"], "nowhere/b"),
         (&["frobnicate"], "frobnicate"),
     ];
     for (args, mend) in cases {

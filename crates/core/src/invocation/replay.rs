@@ -178,6 +178,28 @@ impl Invocation {
             self.program = Some(super::Attached::new(program));
             return Ok(());
         }
+        program.set_replaying(!is_new);
+        let replay = self.replay(program.as_mut(), &entries)?;
+        program.set_replaying(false);
+        if !self.unfinished {
+            replay.expect_nothing_more()?;
+        }
+        self.draft.undecided = replay.queue;
+        self.draft.end = replay.ended;
+        self.unfinished = false;
+        self.program = Some(super::Attached::new(program));
+        if is_new {
+            self.settle_program(now);
+        }
+        Ok(())
+    }
+
+    /// Start the program and give it what the journal says; it has to decide what stands there.
+    pub(super) fn replay(
+        &mut self,
+        program: &mut dyn Program,
+        entries: &[Entry],
+    ) -> Result<Replay, Mismatch> {
         // A grant comes first, or right behind what the run begins with.
         let granted = entries.iter().take(2).find_map(|entry| match entry {
             Entry::Granted { t } => Some(self.at(*t)),
@@ -185,7 +207,6 @@ impl Invocation {
         });
         let begun = self.value.run_started_at.unwrap_or(self.value.created_at);
         let start = granted.unwrap_or(begun);
-        program.set_replaying(!is_new);
         let progress = program.start(start);
         let mut replay = Replay {
             queue: VecDeque::new(),
@@ -193,7 +214,7 @@ impl Invocation {
         };
         replay.absorb(progress)?;
         let mut sleeps = BTreeSet::new();
-        for entry in &entries {
+        for entry in entries {
             if matches!(entry, Entry::Patch { .. }) && !replay.decides(entry) {
                 // The program no longer asks for it, and does as the patch says.
                 continue;
@@ -209,23 +230,12 @@ impl Invocation {
                 if let Entry::Timer { step, .. } = entry {
                     sleeps.insert(*step);
                 }
-            } else if let Some(progress) = self.replay_input(program.as_mut(), entry, &sleeps) {
+            } else if let Some(progress) = self.replay_input(program, entry, &sleeps) {
                 replay.expect_nothing_more()?;
                 replay.absorb(progress)?;
             }
         }
-        program.set_replaying(false);
-        if !self.unfinished {
-            replay.expect_nothing_more()?;
-        }
-        self.draft.undecided = replay.queue;
-        self.draft.end = replay.ended;
-        self.unfinished = false;
-        self.program = Some(super::Attached::new(program));
-        if is_new {
-            self.settle_program(now);
-        }
-        Ok(())
+        Ok(replay)
     }
 
     /// Give the program what the journal says it was given; none if it was not told.
@@ -311,9 +321,9 @@ impl Invocation {
 }
 
 /// What the program has decided and the journal has not yet confirmed.
-struct Replay {
+pub(super) struct Replay {
     queue: VecDeque<Decision>,
-    ended: Option<End>,
+    pub(super) ended: Option<End>,
 }
 
 impl Replay {
@@ -353,7 +363,7 @@ impl Replay {
     }
 
     /// The journal goes on with something that was given: the program must have nothing left.
-    fn expect_nothing_more(&self) -> Result<(), Mismatch> {
+    pub(super) fn expect_nothing_more(&self) -> Result<(), Mismatch> {
         if let Some(decision) = self.queue.front() {
             let (entry, _) = entry_of(decision.clone());
             let nothing = "nothing".to_owned();
@@ -373,7 +383,7 @@ impl Replay {
     }
 }
 
-fn mismatch(difference: Vec<Difference>) -> Mismatch {
+pub(super) fn mismatch(difference: Vec<Difference>) -> Mismatch {
     let first = difference.first().map_or_else(String::new, |first| {
         format!(
             " at step {}: {} is {} in the journal, {} in the program",
@@ -399,7 +409,7 @@ fn field(entry: &Entry, name: &str, journal: String, program: String) -> Differe
     }
 }
 
-fn describe_end(end: &End) -> String {
+pub(super) fn describe_end(end: &End) -> String {
     match end {
         End::Done(Ok(_)) => "the workflow returned".to_owned(),
         End::Done(Err(error)) => format!("the workflow failed: {error}"),
