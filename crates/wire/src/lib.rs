@@ -4,7 +4,9 @@
 //! Pure: no clock, no randomness, no I/O. Nothing else in the tree spells a subject by hand.
 
 pub mod command;
+pub mod cron;
 pub mod dead;
+pub mod duration;
 pub mod failure;
 pub mod id;
 pub mod journal;
@@ -20,6 +22,8 @@ pub mod turn;
 pub mod value;
 
 pub use command::Command;
+pub use cron::Cron;
+pub use duration::IntoDuration;
 pub use failure::{Code, Failure};
 pub use id::{InvocationId, Key, Partition, Run};
 pub use journal::Entry;
