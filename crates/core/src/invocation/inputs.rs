@@ -190,10 +190,12 @@ impl Invocation {
         command.or_else(|| roots.first()).copied()
     }
 
-    /// Milliseconds since creation; never before what was recorded last.
+    /// Milliseconds since creation; never before what was recorded last. Rounded up: a program
+    /// whose clock was behind the real one would sleep too short by that.
     pub(super) fn t(&self, now: Timestamp) -> u64 {
         let at = now.max(self.value.updated_at);
-        u64::try_from(at.since(self.value.created_at).as_millis()).unwrap_or(u64::MAX)
+        let micros = at.since(self.value.created_at).as_micros();
+        u64::try_from(micros.div_ceil(1_000)).unwrap_or(u64::MAX)
     }
 
     pub(super) fn push(&mut self, entry: &Entry) {
@@ -303,6 +305,7 @@ impl Invocation {
 
     /// A timer is due: a sleep is over, or the next attempt begins.
     fn wake_step(&mut self, step: u32, now: Timestamp) {
+        self.reach_due(step);
         let t = self.t(now);
         self.push(&Entry::Fired { step, t });
         let anchor = self.anchor();
@@ -320,6 +323,16 @@ impl Invocation {
             }
             What::Activity { .. } => self.draft.effects.push(EffectTag::Task(step, attempt)),
             What::Timer | What::Signal { .. } => self.conclude(step, Ok(Payload::null()), now),
+        }
+    }
+
+    /// A schedule fires by the server's clock, which may be ahead of this one: the program must not
+    /// find that it is still before the time that it slept until.
+    fn reach_due(&mut self, step: u32) {
+        let pending = self.pending.get(&step);
+        let sleep = pending.filter(|pending| matches!(pending.what, What::Timer));
+        if let Some(due) = sleep.and_then(|pending| pending.due()) {
+            self.value.updated_at = self.value.updated_at.max(due);
         }
     }
 
