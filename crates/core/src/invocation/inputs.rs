@@ -1,10 +1,11 @@
 //! Taking inputs: the journal gets an entry, the program is told, its decisions follow.
 
 use headwater_wire::{
-    Code, Command, Entry, Failure, Payload, Timestamp,
+    Code, Command, Entry, Failure, InvocationId, Payload, Run, Timestamp,
     command::{Cancel, Outcome, Signal},
     limits,
     names::TimerId,
+    task::idempotency_key,
     turn::{EffectTag, Root},
     value::{BufferedSignal, Cancelled, Deferred, Status, TakenSignal},
 };
@@ -227,9 +228,13 @@ impl Invocation {
         let Some(pending) = self.pending.get_mut(&step) else {
             return;
         };
-        let wait = match failure.is_final {
+        let gives_up = pending.retry.gives_up_on(&failure);
+        let wait = match gives_up {
             true => None,
-            false => pending.retry.after(attempt),
+            false => {
+                let seed = retry_seed(&self.value.id, self.value.run, step, attempt);
+                pending.retry.after(attempt, seed)
+            }
         };
         if let Some(wait) = wait {
             let due = now.after(wait);
@@ -246,7 +251,7 @@ impl Invocation {
             });
             return self.set_wake(step, due, now);
         }
-        let error = if failure.is_final || attempt == 1 {
+        let error = if gives_up || attempt == 1 {
             failure
         } else {
             let message = format!("gave up after {attempt} attempts: {}", failure.message);
@@ -459,6 +464,12 @@ impl Invocation {
             }
         }
     }
+}
+
+/// What the jitter of a wait is drawn from: the same in every engine.
+fn retry_seed(id: &InvocationId, run: Run, step: u32, attempt: u32) -> u64 {
+    let text = format!("{}/{attempt}", idempotency_key(id, run, step));
+    xxhash_rust::xxh3::xxh3_64(text.as_bytes())
 }
 
 /// What a cancelled invocation's waits fail with.

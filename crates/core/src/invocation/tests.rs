@@ -3,6 +3,7 @@
 
 mod continue_as_new;
 mod partial;
+mod retry;
 mod sleep;
 
 use std::{task::Waker, time::Duration};
