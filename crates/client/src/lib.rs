@@ -6,6 +6,7 @@ mod error;
 mod inspect;
 mod replies;
 mod start;
+mod typed;
 mod wait;
 mod why;
 
