@@ -10,6 +10,7 @@ pub mod machine;
 pub mod mutant;
 pub mod program;
 pub mod retry;
+pub mod typed;
 pub mod workflow;
 
 pub use error::{Error, Result};
@@ -18,4 +19,5 @@ pub use key_queue::KeyQueue;
 pub use machine::{Effect, Machine, Placement, Turn};
 pub use program::{End, LocalOutcome, LogLevel, LogLine, Program, ProgramInfo, Progress, Workflow};
 pub use retry::Retry;
+pub use typed::{ActivityType, SignalType, WorkflowType};
 pub use workflow::{Context, StepInfo};

@@ -10,7 +10,9 @@ mod calls;
 mod context;
 mod executor;
 mod shared;
+mod sleep;
 
-pub use calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait, Sleep};
+pub use calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait};
 pub use context::{Context, StepInfo};
 pub use executor::async_workflow;
+pub use sleep::Sleep;

@@ -4,12 +4,11 @@
 //! its context is recorded once and in order; kill any process at any moment and it goes on.
 //!
 //! ```no_run
-//! use std::time::Duration;
 //! use headwater::prelude::*;
 //!
 //! async fn order(ctx: Context, item: String) -> Result<String> {
 //!     let price: u32 = ctx.activity("price", &item).await?;
-//!     ctx.sleep(Duration::from_secs(3600)).await?;
+//!     ctx.sleep("1 hour").await?;
 //!     let receipt = ctx.run("pay", || async { Ok::<_, Error>(format!("paid {price}")) }).await?;
 //!     Ok(receipt)
 //! }
@@ -36,11 +35,14 @@ mod processor;
 mod runtime;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod typed;
 
 pub use config::{Config, ConfigError};
 pub use headwater_client as client;
 pub use headwater_client::{Client, ClientError};
-pub use headwater_core::{Context, Error, Result, Retry, StepInfo};
+pub use headwater_core::{
+    ActivityType, Context, Error, Result, Retry, SignalType, StepInfo, WorkflowType,
+};
 pub use headwater_engine::EngineConfig;
 pub use headwater_nats::{DiskSync, Durability, SyncInterval};
 pub use headwater_store as store;
@@ -52,6 +54,7 @@ pub use runtime::runtime;
 /// What most programs need.
 pub mod prelude {
     pub use crate::{
-        ActivityContext, Client, Config, Context, Error, Processor, Result, Retry, StepInfo,
+        ActivityContext, ActivityType, Client, Config, Context, Error, Processor, Result, Retry,
+        SignalType, StepInfo, WorkflowType,
     };
 }

@@ -61,6 +61,7 @@ fn wire_and_core_depend_on_nothing_that_could_do_io() {
             &[
                 "base64",
                 "bytes",
+                "croner",
                 "jiff",
                 "prost",
                 "serde",

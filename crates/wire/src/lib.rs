@@ -5,7 +5,9 @@
 
 pub mod ask;
 pub mod command;
+pub mod cron;
 pub mod dead;
+pub mod duration;
 pub mod failure;
 pub mod id;
 pub mod journal;
@@ -24,6 +26,8 @@ pub mod turn;
 pub mod value;
 
 pub use command::Command;
+pub use cron::Cron;
+pub use duration::IntoDuration;
 pub use failure::{Code, Failure};
 pub use id::{InvocationId, Key, Partition, Run};
 pub use journal::Entry;

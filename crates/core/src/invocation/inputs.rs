@@ -1,10 +1,11 @@
 //! Taking inputs: the journal gets an entry, the program is told, its decisions follow.
 
 use headwater_wire::{
-    Code, Command, Entry, Failure, Payload, Timestamp,
+    Code, Command, Entry, Failure, InvocationId, Payload, Run, Timestamp,
     command::{Cancel, Outcome, Signal},
     limits,
     names::TimerId,
+    task::idempotency_key,
     turn::{EffectTag, Root},
     value::{BufferedSignal, Cancelled, Deferred, Status, TakenSignal},
 };
@@ -197,10 +198,12 @@ impl Invocation {
         command.or_else(|| roots.first()).copied()
     }
 
-    /// Milliseconds since creation; never before what was recorded last.
+    /// Milliseconds since creation; never before what was recorded last. Rounded up: a program
+    /// whose clock was behind the real one would sleep too short by that.
     pub(super) fn t(&self, now: Timestamp) -> u64 {
         let at = now.max(self.value.updated_at);
-        u64::try_from(at.since(self.value.created_at).as_millis()).unwrap_or(u64::MAX)
+        let micros = at.since(self.value.created_at).as_micros();
+        u64::try_from(micros.div_ceil(1_000)).unwrap_or(u64::MAX)
     }
 
     pub(super) fn push(&mut self, entry: &Entry) {
@@ -232,9 +235,13 @@ impl Invocation {
         let Some(pending) = self.pending.get_mut(&step) else {
             return;
         };
-        let wait = match failure.is_final {
+        let gives_up = pending.retry.gives_up_on(&failure);
+        let wait = match gives_up {
             true => None,
-            false => pending.retry.after(attempt),
+            false => {
+                let seed = retry_seed(&self.value.id, self.value.run, step, attempt);
+                pending.retry.after(attempt, seed)
+            }
         };
         if let Some(wait) = wait {
             let due = now.after(wait);
@@ -251,7 +258,7 @@ impl Invocation {
             });
             return self.set_wake(step, due, now);
         }
-        let error = if failure.is_final || attempt == 1 {
+        let error = if gives_up || attempt == 1 {
             failure
         } else {
             let message = format!("gave up after {attempt} attempts: {}", failure.message);
@@ -310,6 +317,7 @@ impl Invocation {
 
     /// A timer is due: a sleep is over, or the next attempt begins.
     fn wake_step(&mut self, step: u32, now: Timestamp) {
+        self.reach_due(step);
         let t = self.t(now);
         self.push(&Entry::Fired { step, t });
         let anchor = self.anchor();
@@ -331,6 +339,16 @@ impl Invocation {
             | What::Named { .. }
             | What::Child(_)
             | What::Hook { .. } => self.conclude(step, Ok(Payload::null()), now),
+        }
+    }
+
+    /// A schedule fires by the server's clock, which may be ahead of this one: the program must not
+    /// find that it is still before the time that it slept until.
+    fn reach_due(&mut self, step: u32) {
+        let pending = self.pending.get(&step);
+        let sleep = pending.filter(|pending| matches!(pending.what, What::Timer));
+        if let Some(due) = sleep.and_then(|pending| pending.due()) {
+            self.value.updated_at = self.value.updated_at.max(due);
         }
     }
 
@@ -474,6 +492,12 @@ impl Invocation {
             }
         }
     }
+}
+
+/// What the jitter of a wait is drawn from: the same in every engine.
+fn retry_seed(id: &InvocationId, run: Run, step: u32, attempt: u32) -> u64 {
+    let text = format!("{}/{attempt}", idempotency_key(id, run, step));
+    xxhash_rust::xxh3::xxh3_64(text.as_bytes())
 }
 
 /// What a cancelled invocation's waits fail with.

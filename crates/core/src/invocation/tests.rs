@@ -5,6 +5,8 @@ mod check;
 mod continue_as_new;
 mod model;
 mod partial;
+mod retry;
+mod sleep;
 
 use std::{task::Waker, time::Duration};
 
@@ -606,7 +608,7 @@ fn time_and_random_are_the_same_on_replay() {
     }
     assert_eq!(driver.status(), Status::Completed);
     assert!(
-        driver.output().contains("2001-09-09T01:46:41.234Z"),
+        driver.output().contains("2001-09-09T01:46:41.235Z"),
         "{}",
         driver.output()
     );

@@ -12,13 +12,15 @@ use std::{
 };
 
 use headwater_wire::{
-    Code, Failure, Payload, Timestamp, command::Channel, names::check_name, task::idempotency_key,
+    Code, Failure, IntoDuration, Payload, command::Channel, duration::DurationError,
+    names::check_name, task::idempotency_key,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     context::StepInfo,
     shared::{Shared, State},
+    sleep::Sleep,
 };
 use crate::{
     Error, Result, Retry,
@@ -27,7 +29,7 @@ use crate::{
 };
 
 /// One step: decided at the first poll, ready with its outcome.
-struct Step {
+pub(super) struct Step {
     shared: Arc<Shared>,
     phase: Phase,
 }
@@ -42,7 +44,7 @@ enum Phase {
 }
 
 impl Step {
-    fn new(
+    pub(super) fn new(
         shared: &Arc<Shared>,
         plan: impl FnOnce(u32, &State) -> Decision + Send + 'static,
     ) -> Self {
@@ -52,7 +54,7 @@ impl Step {
         }
     }
 
-    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Payload, Failure>> {
+    pub(super) fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Payload, Failure>> {
         let mut state = self.shared.state();
         let step = match &mut self.phase {
             Phase::Planned(plan) => {
@@ -190,47 +192,20 @@ impl<T: DeserializeOwned> Future for StepFuture<T> {
     }
 }
 
-/// A durable sleep; await it. Made by [`Context::sleep`](super::Context::sleep).
-#[must_use = "a sleep does nothing until it is awaited"]
-pub struct Sleep {
-    step: Step,
-}
-
-impl Sleep {
-    pub(super) fn new(
-        shared: &Arc<Shared>,
-        due: impl FnOnce(Timestamp) -> Timestamp + Send + 'static,
-    ) -> Self {
-        let step = Step::new(shared, move |step, state| Decision::Timer {
-            step,
-            due: due(state.now),
-        });
-        Self { step }
-    }
-}
-
-impl Future for Sleep {
-    type Output = Result<()>;
-    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<()>> {
-        self.step
-            .poll(cx)
-            .map(|outcome| outcome.map(drop).map_err(Error::from_failure))
-    }
-}
-
 /// Waiting for a signal; await it. Made by [`Context::signal`](super::Context::signal).
 #[must_use = "a wait does nothing until it is awaited"]
 pub struct SignalWait<T> {
     pub(super) shared: Arc<Shared>,
     pub(super) name: String,
-    pub(super) timeout: Option<Duration>,
+    pub(super) timeout: Option<std::result::Result<Duration, DurationError>>,
     pub(super) output: PhantomData<fn() -> T>,
 }
 
 impl<T> SignalWait<T> {
-    /// Give up after this time, with an error of code `timeout`.
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+    /// Give up after this time, with an error of code `timeout`. Takes what
+    /// [`Context::sleep`](super::Context::sleep) takes.
+    pub fn timeout(mut self, timeout: impl IntoDuration) -> Self {
+        self.timeout = Some(timeout.into_duration());
         self
     }
 }
@@ -246,7 +221,8 @@ impl<T: DeserializeOwned> IntoFuture for SignalWait<T> {
             timeout,
             ..
         } = self;
-        let sleep = timeout.map(|timeout| Sleep::new(&shared, move |now| now.after(timeout)));
+        let limit = timeout.clone().and_then(Result::ok).unwrap_or_default();
+        let sleep = timeout.map(|timeout| Sleep::after(&shared, timeout));
         let signal = name.clone();
         SignalFuture {
             step: Some(Step::new(&shared, move |step, _| Decision::Signal {
@@ -256,7 +232,7 @@ impl<T: DeserializeOwned> IntoFuture for SignalWait<T> {
             })),
             sleep,
             name,
-            timeout,
+            limit,
             output: PhantomData,
         }
     }
@@ -268,7 +244,7 @@ pub struct SignalFuture<T> {
     step: Option<Step>,
     sleep: Option<Sleep>,
     name: String,
-    timeout: Option<Duration>,
+    limit: Duration,
     output: PhantomData<fn() -> T>,
 }
 
@@ -291,11 +267,7 @@ impl<T: DeserializeOwned> Future for SignalFuture<T> {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) => {
                 this.step = None;
-                let message = format!(
-                    "no signal {:?} within {:?}",
-                    this.name,
-                    this.timeout.unwrap_or_default()
-                );
+                let message = format!("no signal {:?} within {:?}", this.name, this.limit);
                 let failure = Failure::new(Code::TIMEOUT, message);
                 Poll::Ready(Err(Error::from_failure(failure)))
             }

@@ -1,13 +1,13 @@
 //! What a workflow acts through.
 
-use std::{fmt::Display, future::Future, marker::PhantomData, sync::Arc, time::Duration};
+use std::{fmt::Display, future::Future, marker::PhantomData, sync::Arc};
 
 use headwater_wire::{InvocationId, Payload, Timestamp, failure::cut, limits::NAME_BYTES_MAX};
 use rand_core::Rng as _;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait, Sleep},
+    calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait},
     shared::Shared,
 };
 use crate::{
@@ -107,16 +107,6 @@ impl Context {
             retry: Retry::default(),
             output: PhantomData,
         }
-    }
-
-    /// Sleep: never wakes early, survives restarts, costs nothing meanwhile.
-    pub fn sleep(&self, duration: Duration) -> Sleep {
-        Sleep::new(&self.shared, move |now| now.after(duration))
-    }
-
-    /// Sleep until a point in time; the past means not at all.
-    pub fn sleep_until(&self, due: Timestamp) -> Sleep {
-        Sleep::new(&self.shared, move |_| due)
     }
 
     /// Wait for a signal of this name. One that came earlier is kept and taken now; each is

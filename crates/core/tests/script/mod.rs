@@ -77,7 +77,9 @@ impl Policy {
             Self::Default => Retry::default(),
             Self::Once => Retry::none(),
             Self::AtOnce => Retry::fixed(Duration::ZERO).max_attempts(3),
-            Self::Slowly => Retry::fixed(Duration::from_secs(10)).max_attempts(2),
+            Self::Slowly => Retry::fixed(Duration::from_secs(10))
+                .max_attempts(2)
+                .jitter(0.4),
         }
     }
 }

@@ -433,7 +433,7 @@ fn time_starts_with_the_run_and_random_differs_from_run_to_run() {
             birth()
                 .at
                 .after(Duration::from_secs(2000))
-                .after(Duration::from_millis(1))
+                .after(Duration::from_millis(2))
         )
     );
     driver.pass(Duration::from_secs(59));
