@@ -373,6 +373,14 @@ impl Invocation {
             .min()
     }
 
+    /// When it goes on by itself, if it waits for nothing but scheduled timers.
+    #[must_use]
+    pub fn sleeps_until(&self) -> Option<Timestamp> {
+        let scheduled = |pending: &Pending| Some(pending.wake.filter(|wake| wake.scheduled)?.due);
+        let due: Option<Vec<Timestamp>> = self.pending.values().map(scheduled).collect();
+        due?.into_iter().min()
+    }
+
     fn may_fire(&self, step: u32, pending: &Pending, rights: &TimerRights<'_>) -> bool {
         match pending.wake {
             None => false,

@@ -381,6 +381,45 @@ fn signals_wait_for_the_workflow_and_the_workflow_for_signals() {
 }
 
 #[test]
+fn only_who_waits_for_nothing_but_scheduled_timers_sleeps() {
+    let sleeps = |seconds: &[u64], signal: bool| {
+        let seconds = seconds.to_vec();
+        let workflow = async_workflow(move |ctx: Context, (): ()| {
+            let sleeps: Vec<_> = seconds
+                .iter()
+                .map(|seconds| ctx.sleep(Duration::from_secs(*seconds)))
+                .collect();
+            async move {
+                let sleeps = ctx.all(sleeps);
+                match signal {
+                    true => drop(futures::join!(
+                        sleeps,
+                        ctx.signal::<u32>("go").into_future()
+                    )),
+                    false => drop(sleeps.await),
+                }
+                Ok::<_, Error>(())
+            }
+        });
+        let driver = Driver::begin(workflow, "null");
+        let due = driver.invocation.sleeps_until();
+        assert_eq!(due, driver.reload().sleeps_until());
+        due.map(|due| due.since(driver.now).as_secs())
+    };
+    assert_eq!(sleeps(&[7_200, 3_600], false), Some(3_600));
+    assert_eq!(
+        sleeps(&[3_600], true),
+        None,
+        "a signal may come at any time"
+    );
+    assert_eq!(
+        sleeps(&[3_600, 0], false),
+        None,
+        "a short one hangs on its anchor"
+    );
+}
+
+#[test]
 fn a_signal_that_does_not_come_times_out_and_its_timer_is_removed_when_it_does() {
     let make = || {
         async_workflow(|ctx: Context, (): ()| async move {

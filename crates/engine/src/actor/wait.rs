@@ -162,14 +162,18 @@ impl Actor {
         now >= since + self.shared.config.stop_grace
     }
 
-    /// How long to stay in memory: not at all when memory is short or there is nothing to keep,
-    /// but so long that the command of a timer that was fired here finds a turn whose effects are
+    /// How long to stay in memory: not at all when memory is short, there is nothing to keep or
+    /// all that is awaited is a timer that is due later than that, but so long that the command of a timer that was fired here finds a turn whose effects are
     /// known to be settled, and not one that was read: those are emitted again.
     fn idle_time(&self) -> Duration {
         let config = &self.shared.config;
         let over = self.shared.live() > config.cache_max;
         let keep = match &self.loaded {
-            Some(Loaded::Invocation(invocation)) => !invocation.value().status.is_ended(),
+            Some(Loaded::Invocation(invocation)) => {
+                let awake_by = self.shared.env.now().after(config.cache_idle);
+                let sleeps = invocation.sleeps_until().is_some_and(|due| due > awake_by);
+                !invocation.value().status.is_ended() && !sleeps
+            }
             Some(Loaded::KeyQueue(_)) => true,
             None => false,
         };
