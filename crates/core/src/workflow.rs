@@ -9,8 +9,12 @@
 mod calls;
 mod context;
 mod executor;
+mod saga;
+mod scope;
 mod shared;
 
 pub use calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait, Sleep};
 pub use context::{Context, StepInfo};
 pub use executor::async_workflow;
+pub use saga::Saga;
+pub use scope::{Scope, Scoped, Shield};
