@@ -18,4 +18,4 @@ pub use key_queue::KeyQueue;
 pub use machine::{Effect, Machine, Placement, Turn};
 pub use program::{End, LocalOutcome, LogLevel, LogLine, Program, ProgramInfo, Progress, Workflow};
 pub use retry::Retry;
-pub use workflow::{Context, StepInfo};
+pub use workflow::{Context, Saga, Scope, StepInfo};

@@ -37,7 +37,7 @@ mod runtime;
 pub use config::{Config, ConfigError};
 pub use headwater_client as client;
 pub use headwater_client::{Client, ClientError};
-pub use headwater_core::{Context, Error, Result, Retry, StepInfo};
+pub use headwater_core::{Context, Error, Result, Retry, Saga, Scope, StepInfo};
 pub use headwater_engine::EngineConfig;
 pub use headwater_nats::{DiskSync, Durability, SyncInterval};
 pub use headwater_store as store;
@@ -49,6 +49,7 @@ pub use runtime::runtime;
 /// What most programs need.
 pub mod prelude {
     pub use crate::{
-        ActivityContext, Client, Config, Context, Error, Processor, Result, Retry, StepInfo,
+        ActivityContext, Client, Config, Context, Error, Processor, Result, Retry, Saga, Scope,
+        StepInfo,
     };
 }
