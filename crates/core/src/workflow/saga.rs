@@ -38,17 +38,13 @@ impl Saga {
 }
 
 impl Context {
-    /// Do something in parts, each of which can be undone. If it fails, or is cancelled, what was
+    /// Do something in parts, each of which can be undone: `ctx.saga(async |saga| { … }).await`. If it fails, or is cancelled, what was
     /// registered with [`Saga::undo`] runs in reverse, one after another, and no cancellation
     /// reaches it; then the error is answered.
     ///
     /// An undo that fails for good does not stop the others. Then the error has the code
     /// `saga_failed` and tells both: somebody has to look.
-    pub async fn saga<T, F, Fut>(&self, work: F) -> Result<T>
-    where
-        F: FnOnce(Saga) -> Fut,
-        Fut: Future<Output = Result<T>>,
-    {
+    pub async fn saga<T>(&self, work: impl AsyncFnOnce(Saga) -> Result<T>) -> Result<T> {
         let saga = Saga::default();
         let error = match work(saga.clone()).await {
             Ok(done) => return Ok(done),

@@ -66,8 +66,9 @@ pub struct Shield<F> {
 impl<F: Future> Future for Shield<F> {
     type Output = F::Output;
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
-        let _within = Within::enter(&self.shared, Reach::Shielded);
-        self.future.as_mut().poll(cx)
+        let Self { shared, future } = &mut *self;
+        let _within = Within::enter(shared, Reach::Shielded);
+        future.as_mut().poll(cx)
     }
 }
 
@@ -114,9 +115,9 @@ pub struct Scoped<F> {
 impl<F: Future> Future for Scoped<F> {
     type Output = F::Output;
     fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<F::Output> {
-        let Scope { shared, id } = self.scope.clone();
-        let _within = Within::enter(&shared, Reach::Scope(id));
-        self.future.as_mut().poll(cx)
+        let Self { scope, future } = &mut *self;
+        let _within = Within::enter(&scope.shared, Reach::Scope(scope.id));
+        future.as_mut().poll(cx)
     }
 }
 

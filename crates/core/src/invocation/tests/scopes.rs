@@ -46,7 +46,10 @@ fn a_timeout_bounds_anything_and_drops_what_takes_longer() {
         result: Ok(Payload::null()),
         worker: String::new(),
     });
-    assert_eq!(late.invocation.place(&late_outcome, 99), Placement::Taken);
+    assert_eq!(
+        late.invocation.place(&late_outcome, 99, late.now),
+        Placement::Taken
+    );
 
     let mut soon = Driver::begin(make(), "null");
     soon.outcome(1, 1, Ok("5"));
@@ -189,7 +192,7 @@ fn saga() -> std::sync::Arc<dyn Workflow> {
         let undo = |name: &'static str| {
             move |ctx: Context| async move { ctx.activity::<()>(name, ()).await }
         };
-        ctx.saga(|saga| async move {
+        ctx.saga(async |saga| {
             ctx.activity::<()>("book flight", ()).await?;
             saga.undo(undo("cancel flight"));
             ctx.activity::<()>("book hotel", ()).await?;
