@@ -20,4 +20,4 @@ pub use machine::{Effect, Machine, Placement, Turn};
 pub use program::{End, LocalOutcome, LogLevel, LogLine, Program, ProgramInfo, Progress, Workflow};
 pub use retry::Retry;
 pub use typed::{ActivityType, SignalType, WorkflowType};
-pub use workflow::{Context, StepInfo};
+pub use workflow::{Context, Saga, Scope, StepInfo};

@@ -9,10 +9,14 @@
 mod calls;
 mod context;
 mod executor;
+mod saga;
+mod scope;
 mod shared;
 mod sleep;
 
 pub use calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait};
 pub use context::{Context, StepInfo};
 pub use executor::async_workflow;
+pub use saga::Saga;
+pub use scope::{Scope, Scoped, Shield};
 pub use sleep::Sleep;

@@ -41,7 +41,7 @@ pub use config::{Config, ConfigError};
 pub use headwater_client as client;
 pub use headwater_client::{Client, ClientError};
 pub use headwater_core::{
-    ActivityType, Context, Error, Result, Retry, SignalType, StepInfo, WorkflowType,
+    ActivityType, Context, Error, Result, Retry, Saga, Scope, SignalType, StepInfo, WorkflowType,
 };
 pub use headwater_engine::EngineConfig;
 pub use headwater_nats::{DiskSync, Durability, SyncInterval};
@@ -55,6 +55,6 @@ pub use runtime::runtime;
 pub mod prelude {
     pub use crate::{
         ActivityContext, ActivityType, Client, Config, Context, Error, Processor, Result, Retry,
-        SignalType, StepInfo, WorkflowType,
+        Saga, Scope, SignalType, StepInfo, WorkflowType,
     };
 }

@@ -41,7 +41,7 @@ impl Invocation {
     /// run; what has no run in it goes with it.
     fn end_run(&mut self) {
         let run = self.value.run;
-        self.unschedule_all();
+        self.unschedule_all(&[]);
         self.draft.effects.retain(|effect| !effect.is_of_step());
         for effect in &mut self.draft.effects {
             if let EffectTag::Unschedule(step, attempt) = *effect {

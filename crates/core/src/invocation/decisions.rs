@@ -180,10 +180,17 @@ impl Invocation {
         }
     }
 
-    pub(super) fn unschedule_all(&mut self) {
+    /// Nothing else is waited for any more.
+    pub(super) fn keep_pending(&mut self, kept: &[u32]) {
+        self.pending.retain(|step, _| kept.contains(step));
+        self.value.anchors.retain(|step, _| kept.contains(step));
+    }
+
+    pub(super) fn unschedule_all(&mut self, except: &[u32]) {
         let scheduled: Vec<(u32, u32)> = self
             .pending
             .iter()
+            .filter(|(step, _)| !except.contains(step))
             .filter(|(_, pending)| pending.wake.is_some_and(|wake| wake.scheduled))
             .map(|(step, pending)| (*step, pending.timer_attempt()))
             .collect();
@@ -193,9 +200,8 @@ impl Invocation {
     }
 
     pub(super) fn finish(&mut self, end: Result<Payload, Failure>, now: Timestamp) {
-        self.unschedule_all();
-        self.pending.clear();
-        self.value.anchors.clear();
+        self.unschedule_all(&[]);
+        self.keep_pending(&[]);
         self.value.deferred.clear();
         self.value.parked = None;
         self.value.signals.waiting.clear();

@@ -389,14 +389,15 @@ impl Invocation {
             return self.finish(Err(failure), now);
         }
         let t = self.t(now);
+        let program = self.program.as_mut().map(super::Attached::get);
+        let shielded = program.map_or_else(Vec::new, |program| program.shielded());
+        self.unschedule_all(&shielded);
+        self.keep_pending(&shielded);
         self.push(&Entry::Cancel {
             t,
             reason,
-            shielded: Vec::new(),
+            shielded,
         });
-        self.unschedule_all();
-        self.pending.clear();
-        self.value.anchors.clear();
         let at = self.at(t);
         if let Some(program) = self.program.as_mut().map(super::Attached::get) {
             let progress = program.cancel(failure, at);

@@ -6,6 +6,7 @@ mod continue_as_new;
 mod model;
 mod partial;
 mod retry;
+mod scopes;
 mod sleep;
 
 use std::{task::Waker, time::Duration};
@@ -500,7 +501,8 @@ fn cancel_fails_what_is_waited_for_and_lets_the_workflow_clean_up() {
         let slept = ctx.sleep(Duration::from_secs(3600)).await;
         let error = slept.expect_err("cancelled");
         assert!(error.is_cancelled());
-        ctx.run("clean-up", || async { Ok::<_, Error>(()) }).await?;
+        let clean_up = ctx.run("clean-up", || async { Ok::<_, Error>(()) });
+        ctx.shield(clean_up).await?;
         Err::<(), _>(error)
     });
     let mut driver = Driver::begin(workflow, "null");

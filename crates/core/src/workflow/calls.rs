@@ -58,6 +58,9 @@ impl Step {
         let mut state = self.shared.state();
         let step = match &mut self.phase {
             Phase::Planned(plan) => {
+                if let Some(refused) = state.refuse() {
+                    return refused.map(Err);
+                }
                 let Some(plan) = plan.take() else {
                     return Poll::Pending;
                 };

@@ -146,11 +146,14 @@ impl AsyncProgram {
         let future = self.future.as_mut()?;
         let mut cx = TaskContext::from_waker(&self.waker);
         let polled = guard(|| future.as_mut().poll(&mut cx));
-        let next_input = self.shared.state().next_input.take();
+        let (next_input, overruled) = {
+            let mut state = self.shared.state();
+            (state.next_input.take(), state.overruled.take())
+        };
         let end = match (next_input, polled) {
             (Some(Ok(input)), _) => End::ContinueAsNew(input),
             (Some(Err(failure)), _) => End::Done(Err(failure)),
-            (None, Ok(Poll::Pending)) => return None,
+            (None, Ok(Poll::Pending)) => End::Done(Err(overruled?)),
             (None, Ok(Poll::Ready(end))) => End::Done(end),
             (None, Err(mut failure)) => {
                 failure.is_final = true;
@@ -207,14 +210,12 @@ impl Program for AsyncProgram {
     }
 
     fn cancel(&mut self, failure: Failure, now: Timestamp) -> Progress {
-        let state = self.shared.state();
-        let waiting: Vec<u32> = state
-            .slots
-            .iter()
-            .filter(|(_, slot)| slot.outcome.is_none())
-            .map(|(step, _)| *step)
-            .collect();
+        let mut state = self.shared.state();
+        state.cancelled = Some(failure.clone());
+        let shielded = state.shielded();
+        let mut waiting = state.waiting();
         drop(state);
+        waiting.retain(|step| !shielded.contains(step));
         // One after another, so that what follows from each is decided in the same order always.
         let mut all = Progress::default();
         for step in waiting {
@@ -229,6 +230,10 @@ impl Program for AsyncProgram {
             all.fault = progress.fault;
         }
         all
+    }
+
+    fn shielded(&self) -> Vec<u32> {
+        self.shared.state().shielded()
     }
 
     fn set_replaying(&mut self, replaying: bool) {

@@ -4,11 +4,13 @@ use std::{
     collections::BTreeMap,
     ops::RangeInclusive,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::Waker,
+    task::{Poll, Waker},
 };
 
-use headwater_wire::{Entry, Failure, Payload, Timestamp};
+use headwater_wire::{Entry, Failure, Payload, Timestamp, limits::CANCEL_IGNORED_MAX};
 use rand_chacha::ChaCha8Rng;
+
+use super::scope::Reach;
 
 use crate::program::{Decision, LocalOutcome, LogLine, ProgramInfo};
 
@@ -31,9 +33,23 @@ pub(super) struct State {
     pub(super) decisions: Vec<Decision>,
     /// The run is over and another follows with this input, unless it cannot be encoded.
     pub(super) next_input: Option<Result<Payload, Failure>>,
+    /// What cancellations reach.
+    pub(super) reach: Reach,
+    scopes: Vec<ScopeState>,
+    /// The invocation was cancelled.
+    pub(super) cancelled: Option<Failure>,
+    /// Steps that were refused since they are reached by a cancellation.
+    refused: u32,
+    /// So many were that the run ends with this.
+    pub(super) overruled: Option<Failure>,
     pub(super) slots: BTreeMap<u32, Slot>,
     pub(super) local_outcomes: Vec<LocalOutcome>,
     pub(super) logs: Vec<LogLine>,
+}
+
+struct ScopeState {
+    outer: Reach,
+    cancelled: Option<Failure>,
 }
 
 /// A future of the context that has decided something and is not yet dropped or done.
@@ -45,6 +61,17 @@ pub(super) struct Slot {
     pub(super) released: Option<u32>,
     /// A local step: the attempt that runs.
     pub(super) running: Option<u32>,
+    /// Which cancellations reach it.
+    pub(super) reach: Reach,
+}
+
+impl Slot {
+    fn within(reach: Reach) -> Self {
+        Self {
+            reach,
+            ..Self::default()
+        }
+    }
 }
 
 impl Shared {
@@ -60,6 +87,11 @@ impl Shared {
                 steps: 0,
                 decisions: Vec::new(),
                 next_input: None,
+                reach: Reach::Invocation,
+                scopes: Vec::new(),
+                cancelled: None,
+                refused: 0,
+                overruled: None,
                 slots: BTreeMap::new(),
                 local_outcomes: Vec::new(),
                 logs: Vec::new(),
@@ -80,7 +112,7 @@ impl State {
         let step = self.steps;
         let decision = make(step, self);
         self.decisions.push(decision);
-        self.slots.insert(step, Slot::default());
+        self.slots.insert(step, Slot::within(self.reach));
         step
     }
 
@@ -96,8 +128,8 @@ impl State {
         let decision = make(first, self);
         self.decisions.push(decision);
         let steps = first..=self.steps;
-        self.slots
-            .extend(steps.clone().map(|step| (step, Slot::default())));
+        let slot = |step| (step, Slot::within(self.reach));
+        self.slots.extend(steps.clone().map(slot));
         steps
     }
 
@@ -113,6 +145,96 @@ impl State {
         self.steps += 1;
         self.decisions.push(Decision::Note(make(self.steps)));
         self.steps
+    }
+
+    /// Why a step that is about to be decided is not: a cancellation reaches it. Whoever goes on
+    /// regardless, again and again, is stopped.
+    pub(super) fn refuse(&mut self) -> Option<Poll<Failure>> {
+        let failure = self.cancellation_of(self.reach)?.clone();
+        if self.refused < CANCEL_IGNORED_MAX {
+            self.refused += 1;
+            return Some(Poll::Ready(failure));
+        }
+        self.overruled = Some(failure);
+        Some(Poll::Pending)
+    }
+
+    /// The cancellation that reaches there.
+    pub(super) fn cancellation_of(&self, reach: Reach) -> Option<&Failure> {
+        match reach {
+            Reach::Shielded => None,
+            Reach::Invocation => self.cancelled.as_ref(),
+            Reach::Scope(id) => {
+                let scope = self.scopes.get(id as usize)?;
+                let own = scope.cancelled.as_ref();
+                own.or_else(|| self.cancellation_of(scope.outer))
+            }
+        }
+    }
+
+    pub(super) fn new_scope(&mut self) -> u32 {
+        self.scopes.push(ScopeState {
+            outer: self.reach,
+            cancelled: None,
+        });
+        self.scopes.len() as u32 - 1
+    }
+
+    /// What is awaited in a scope fails, and is no longer wanted.
+    pub(super) fn cancel_scope(&mut self, id: u32, failure: Failure) {
+        match self.scopes.get_mut(id as usize) {
+            Some(scope) if scope.cancelled.is_none() => scope.cancelled = Some(failure.clone()),
+            _ => return,
+        }
+        if self.closed {
+            return;
+        }
+        for step in self.waiting() {
+            let slot = self.slots.get(&step);
+            if slot.is_some_and(|slot| self.is_within(slot.reach, id)) {
+                let through = None;
+                self.decisions.push(Decision::Drop { step, through });
+                self.resolve(step, Err(failure.clone()));
+            }
+        }
+    }
+
+    fn is_within(&self, reach: Reach, scope: u32) -> bool {
+        match reach {
+            Reach::Scope(id) if id == scope => true,
+            Reach::Scope(id) => {
+                let outer = self.scopes.get(id as usize).map(|scope| scope.outer);
+                outer.is_some_and(|outer| self.is_within(outer, scope))
+            }
+            Reach::Invocation | Reach::Shielded => false,
+        }
+    }
+
+    /// Steps without an outcome that a cancellation of the invocation does not reach.
+    pub(super) fn shielded(&self) -> Vec<u32> {
+        let mut steps = self.waiting();
+        steps.retain(|step| {
+            let slot = self.slots.get(step);
+            slot.is_some_and(|slot| !self.is_reached(slot.reach))
+        });
+        steps
+    }
+
+    fn is_reached(&self, reach: Reach) -> bool {
+        match reach {
+            Reach::Shielded => false,
+            Reach::Invocation => true,
+            Reach::Scope(id) => {
+                let scope = self.scopes.get(id as usize);
+                scope.is_some_and(|scope| self.is_reached(scope.outer))
+            }
+        }
+    }
+
+    /// Steps without an outcome.
+    pub(super) fn waiting(&self) -> Vec<u32> {
+        let waiting = self.slots.iter().filter(|(_, slot)| slot.outcome.is_none());
+        waiting.map(|(step, _)| *step).collect()
     }
 
     /// Put an outcome where its future will find it.
