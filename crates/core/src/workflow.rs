@@ -15,7 +15,7 @@ mod shared;
 mod sleep;
 
 pub use calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait};
-pub use context::{Context, StepInfo};
+pub use context::{Context, Race, StepInfo};
 pub use executor::async_workflow;
 pub use saga::Saga;
 pub use scope::{Scope, Scoped, Shield};

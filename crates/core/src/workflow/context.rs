@@ -2,6 +2,10 @@
 
 use std::{fmt::Display, future::Future, marker::PhantomData, sync::Arc};
 
+use futures::{
+    FutureExt as _,
+    future::{JoinAll, Map, SelectAll, join_all, select_all},
+};
 use headwater_wire::{InvocationId, Payload, Timestamp, failure::cut, limits::NAME_BYTES_MAX};
 use rand_core::Rng as _;
 use serde::{Serialize, de::DeserializeOwned};
@@ -22,6 +26,10 @@ use crate::{
 pub struct Context {
     pub(super) shared: Arc<Shared>,
 }
+
+/// The future of [`Context::race`].
+pub type Race<F> =
+    Map<SelectAll<F>, fn((<F as Future>::Output, usize, Vec<F>)) -> (usize, <F as Future>::Output)>;
 
 /// What a local step is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,28 +146,26 @@ impl Context {
     }
 
     /// Await all; results in the order of the calls.
-    pub async fn all<I>(&self, calls: I) -> Vec<<I::Item as IntoFuture>::Output>
+    pub fn all<I>(&self, calls: I) -> JoinAll<<I::Item as IntoFuture>::IntoFuture>
     where
         I: IntoIterator,
         I::Item: IntoFuture,
     {
-        let calls = calls.into_iter().map(IntoFuture::into_future);
-        futures::future::join_all(calls).await
+        join_all(calls.into_iter().map(IntoFuture::into_future))
     }
 
     /// Await the first; the others are dropped. Answers its index and its result.
     ///
     /// # Panics
     /// If there is nothing to race.
-    pub async fn race<I>(&self, calls: I) -> (usize, <I::Item as IntoFuture>::Output)
+    pub fn race<I>(&self, calls: I) -> Race<<I::Item as IntoFuture>::IntoFuture>
     where
         I: IntoIterator,
         I::Item: IntoFuture,
         <I::Item as IntoFuture>::IntoFuture: Unpin,
     {
-        let calls = calls.into_iter().map(IntoFuture::into_future);
-        let (result, index, _losers) = futures::future::select_all(calls).await;
-        (index, result)
+        let first = select_all(calls.into_iter().map(IntoFuture::into_future));
+        first.map(|(result, index, _losers)| (index, result))
     }
 
     /// The time: that of the last outcome given to this workflow, the same on replay.
