@@ -14,7 +14,7 @@ use headwater_store::{
 };
 use headwater_wire::{
     Key, Partition,
-    names::{Address, TimerId},
+    names::{Address, Hint, TimerId},
 };
 
 use super::running::Inner;
@@ -154,6 +154,10 @@ impl Store for Crashing {
 
     fn ended_subject(&self, key: &Key) -> String {
         self.store.ended_subject(key)
+    }
+
+    fn hint_subject(&self, hint: Hint<'_>) -> String {
+        self.store.hint_subject(hint)
     }
 
     fn parse_command_subject(&self, subject: &str) -> Result<Address, String> {

@@ -105,7 +105,8 @@ fn failures_and_cancels_are_checked_to_their_end() {
         async_workflow(move |ctx: Context, (): ()| async move {
             let answer = ctx.signal::<String>("go").await;
             if cleans_up && answer.is_err() {
-                ctx.run("undo", || async { Ok::<_, Error>(()) }).await?;
+                let undo = ctx.run("undo", || async { Ok::<_, Error>(()) });
+                ctx.shield(undo).await?;
             }
             answer
         })
