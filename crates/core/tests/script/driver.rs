@@ -87,6 +87,7 @@ pub(crate) struct Version {
 
 /// What both processes are given.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // few of them, and short-lived
 enum Input {
     Command(Command, u64),
     Local(LocalOutcome),
