@@ -9,8 +9,10 @@
 mod calls;
 mod context;
 mod executor;
+mod send;
 mod shared;
 
 pub use calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait, Sleep};
 pub use context::{Context, StepInfo};
 pub use executor::async_workflow;
+pub use send::Other;

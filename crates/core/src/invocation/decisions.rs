@@ -10,6 +10,7 @@ use headwater_wire::{
 
 use super::{
     Invocation,
+    let_go::Why,
     pending::{Pending, What, entry_of},
 };
 use crate::{
@@ -155,47 +156,13 @@ impl Invocation {
     }
 
     fn drop_step(&mut self, step: u32) {
-        self.value.anchors.remove(&step);
-        let Some(pending) = self.pending.remove(&step) else {
-            return;
-        };
-        let attempt = pending.timer_attempt();
-        if pending.wake.is_some_and(|wake| wake.scheduled) {
-            self.unschedule(step, attempt);
-        }
-        self.draft
-            .effects
-            .retain(|effect| *effect != EffectTag::Task(step, attempt));
-    }
-
-    /// Remove a schedule; one that this very turn would have made is simply not made.
-    pub(super) fn unschedule(&mut self, step: u32, attempt: u32) {
-        let made = EffectTag::Schedule(step, attempt);
-        let effects = &mut self.draft.effects;
-        match effects.iter().position(|effect| *effect == made) {
-            Some(index) => {
-                effects.remove(index);
-            }
-            None => effects.push(EffectTag::Unschedule(step, attempt)),
-        }
-    }
-
-    pub(super) fn unschedule_all(&mut self) {
-        let scheduled: Vec<(u32, u32)> = self
-            .pending
-            .iter()
-            .filter(|(_, pending)| pending.wake.is_some_and(|wake| wake.scheduled))
-            .map(|(step, pending)| (*step, pending.timer_attempt()))
-            .collect();
-        for (step, attempt) in scheduled {
-            self.unschedule(step, attempt);
-        }
+        self.let_go(step, Why::Dropped);
+        let task = |effect: &EffectTag| matches!(effect, EffectTag::Task(of, _) if *of == step);
+        self.draft.effects.retain(|effect| !task(effect));
     }
 
     pub(super) fn finish(&mut self, end: Result<Payload, Failure>, now: Timestamp) {
-        self.unschedule_all();
-        self.pending.clear();
-        self.value.anchors.clear();
+        self.let_go_all(Why::Ended, &[]);
         self.value.deferred.clear();
         self.value.parked = None;
         self.value.signals.waiting.clear();

@@ -11,6 +11,7 @@ use headwater_wire::{
 
 use super::{
     Invocation, TimerRights,
+    let_go::Why,
     pending::{Wake, What},
 };
 use crate::{
@@ -376,9 +377,7 @@ impl Invocation {
             reason,
             shielded: Vec::new(),
         });
-        self.unschedule_all();
-        self.pending.clear();
-        self.value.anchors.clear();
+        self.let_go_all(Why::Cancelled, &[]);
         let at = self.at(t);
         if let Some(program) = self.program.as_mut().map(super::Attached::get) {
             let progress = program.cancel(failure, at);

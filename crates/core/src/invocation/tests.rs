@@ -4,6 +4,7 @@
 mod continue_as_new;
 mod model;
 mod partial;
+mod sends;
 
 use std::{task::Waker, time::Duration};
 

@@ -45,7 +45,7 @@ impl Actor {
             if let Some(to) = self.forward_to(&delivered) {
                 let command = Box::new(delivered.command.clone());
                 let forward = vec![Effect::Command { to, command }];
-                emit(&self.shared.store, &self.shared.env, forward).await;
+                emit(&self.shared, forward).await;
                 self.answer(&delivered, Verdict::Ack).await;
                 continue;
             }
@@ -97,7 +97,7 @@ impl Actor {
                     self.answer(&delivered, Verdict::Ack).await;
                 }
                 Placement::Refuse(tell) => {
-                    emit(&self.shared.store, &self.shared.env, tell).await;
+                    emit(&self.shared, tell).await;
                     self.answer(&delivered, Verdict::Ack).await;
                 }
                 Placement::Foreign(reason) => {
