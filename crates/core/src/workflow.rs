@@ -7,12 +7,14 @@
 //! `join` and `select` give the same answer on every replay.
 
 mod calls;
+mod children;
 mod context;
 mod executor;
 mod send;
 mod shared;
 
 pub use calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait, Sleep};
+pub use children::{Child, ChildCall};
 pub use context::{Context, StepInfo};
 pub use executor::async_workflow;
 pub use send::Other;

@@ -37,11 +37,15 @@ mod runtime;
 pub use config::{Config, ConfigError};
 pub use headwater_client as client;
 pub use headwater_client::{Client, ClientError};
-pub use headwater_core::{Context, Error, Result, Retry, StepInfo};
+pub use headwater_core::{
+    Context, Error, Result, Retry, StepInfo,
+    workflow::{Child, ChildCall, Other},
+};
 pub use headwater_engine::EngineConfig;
 pub use headwater_nats::{DiskSync, Durability, SyncInterval};
 pub use headwater_store as store;
 pub use headwater_wire as wire;
+pub use headwater_wire::journal::ParentClose;
 pub use headwater_worker::{ActivityContext, WorkerConfig};
 pub use processor::{Processor, ProcessorError, RunningProcessor};
 pub use runtime::runtime;

@@ -153,6 +153,8 @@ async fn order(ctx: Context, item: String) -> Result<String> {
     ctx.sleep(LONG_SLEEP).await?;
     // Comes before its time is over: the schedule is removed.
     ctx.emit("priced", there)?;
+    let told: usize = ctx.child("echo", "x").await?;
+    assert_eq!(told, 1);
     // To itself: found by its value.
     ctx.other(ctx.id().as_str()).signal("seen", there)?;
     let by: String = ctx

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use headwater_wire::{
-    Code, Entry, Failure, Payload, Status, Timestamp, limits, turn::EffectTag,
+    Code, Entry, Failure, Payload, Status, Timestamp, command::Asker, limits, turn::EffectTag,
     value::BufferedSignal,
 };
 
@@ -187,6 +187,9 @@ impl Invocation {
         self.program = None;
         if self.value.ticket.is_some() {
             self.draft.effects.push(EffectTag::Release);
+        }
+        if matches!(self.value.asker, Asker::Parent { .. }) {
+            self.draft.effects.push(EffectTag::TellParent);
         }
     }
 }

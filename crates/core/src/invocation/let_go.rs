@@ -23,7 +23,7 @@ pub(super) enum Why {
 
 impl Invocation {
     /// Wait for a step no more.
-    pub(super) fn let_go(&mut self, step: u32, _why: Why) {
+    pub(super) fn let_go(&mut self, step: u32, why: Why) {
         self.value.anchors.remove(&step);
         let Some(pending) = self.pending.remove(&step) else {
             return;
@@ -33,7 +33,7 @@ impl Invocation {
             self.unschedule(step, attempt);
         }
         match &pending.what {
-            What::Child(_) => {}
+            What::Child(child) => self.close_child(child, why),
             What::Hook { .. } => drop(self.unsend(step)),
             What::Run { .. }
             | What::Activity { .. }

@@ -118,6 +118,15 @@ impl Invocation {
         self.draft.sends.len() < before
     }
 
+    /// What this step has sent in this very turn is sent, whatever becomes of the step.
+    pub(super) fn keep_sent(&mut self, step: u32) {
+        for (of, _) in &mut self.draft.sends {
+            if *of == Some(step) {
+                *of = None;
+            }
+        }
+    }
+
     /// What this turn sends goes into its value, in the place of what the last one sent.
     pub(super) fn keep_sends(&mut self) {
         let sends = self.draft.sends.drain(..).map(|(_, sent)| sent);

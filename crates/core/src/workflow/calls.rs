@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// One step: decided at the first poll, ready with its outcome.
-struct Step {
+pub(super) struct Step {
     shared: Arc<Shared>,
     phase: Phase,
 }
@@ -42,7 +42,7 @@ enum Phase {
 }
 
 impl Step {
-    fn new(
+    pub(super) fn new(
         shared: &Arc<Shared>,
         plan: impl FnOnce(u32, &State) -> Decision + Send + 'static,
     ) -> Self {
@@ -52,7 +52,15 @@ impl Step {
         }
     }
 
-    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Payload, Failure>> {
+    /// Its number, once it is decided and while its outcome is not known.
+    pub(super) fn number(&self) -> Option<u32> {
+        match self.phase {
+            Phase::Pending(step) => Some(step),
+            Phase::Planned(_) | Phase::Over => None,
+        }
+    }
+
+    pub(super) fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Payload, Failure>> {
         let mut state = self.shared.state();
         let step = match &mut self.phase {
             Phase::Planned(plan) => {
@@ -91,7 +99,7 @@ impl Drop for Step {
     }
 }
 
-fn decode<T: DeserializeOwned>(
+pub(super) fn decode<T: DeserializeOwned>(
     what: impl FnOnce() -> String,
     outcome: Result<Payload, Failure>,
 ) -> Result<T> {

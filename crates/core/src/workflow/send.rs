@@ -18,11 +18,9 @@ impl Context {
         Other::new(&self.shared, id, None)
     }
 
-    /// Tell an event to whoever listens now: [`Client::events`], or a plain NATS subscriber of
-    /// `hints.event.<topic>`. Once for each time the workflow comes here, never on replay; a crash
-    /// between storing and telling tells it again. It may be lost: what has to arrive is a signal.
-    ///
-    /// [`Client::events`]: https://docs.rs/headwater-client
+    /// Tell an event to whoever listens now: `Client::events`, or a plain NATS subscriber of
+    /// `hints.event.<topic>`. Once, and never on replay, unless a process dies at that moment: then
+    /// perhaps twice. It may be lost: what has to arrive is a signal.
     ///
     /// # Errors
     /// A topic that cannot be a name, or data that cannot be encoded. Nothing is told then.

@@ -58,9 +58,9 @@ impl Actor {
                     self.shared.env.now(),
                 ),
             };
-            // A turn that is not stored yet must not decide that something is dropped or refused.
+            // A turn that is not stored yet must not decide that something is dropped or told.
             let placement = match placement {
-                Placement::Drop(_) | Placement::Refuse(_) if machine.has_turn() => Placement::Wait,
+                Placement::Drop(_) | Placement::Tell(_) if machine.has_turn() => Placement::Wait,
                 placement => placement,
             };
             match placement {
@@ -93,10 +93,10 @@ impl Actor {
                     tracing::debug!(key = %self.address.key, command = delivered.command.name(), reason, "dropped");
                     self.answer(&delivered, Verdict::Ack).await;
                 }
-                Placement::Refuse(_) if is_broken(Mutant::SilentRefusal) => {
+                Placement::Tell(_) if is_broken(Mutant::SilentRefusal) => {
                     self.answer(&delivered, Verdict::Ack).await;
                 }
-                Placement::Refuse(tell) => {
+                Placement::Tell(tell) => {
                     emit(&self.shared, tell).await;
                     self.answer(&delivered, Verdict::Ack).await;
                 }
