@@ -1,24 +1,17 @@
 //! The client itself, and how it addresses an invocation.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use headwater_store::{Bucket, Env, Message, Read, Store, StoreError};
+use headwater_store::{Env, Message, Store, StoreError, address::Addresses};
 use headwater_wire::{
-    Command, InvocationId, Key, Partition, Payload,
+    Command, InvocationId, Key, Payload,
     command::{Cancel, Signal},
-    limits,
-    names::{Address, DEFAULT_QUEUE, check_name},
-    topology::Topology,
+    names::{Address, check_name},
+    send::Recipient,
 };
 use serde::Serialize;
 
 use crate::{ClientError, ReadAgain, StartCall, replies::Replies};
-
-/// How long the number of partitions is taken as known.
-const TOPOLOGY_KEPT: Duration = Duration::from_secs(5);
 
 /// How long a command is tried to be stored.
 const PUBLISH_TIME: Duration = Duration::from_secs(10);
@@ -34,7 +27,7 @@ pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) env: Arc<dyn Env>,
     pub(crate) replies: Replies,
-    topologies: Mutex<Vec<(String, Duration, u16)>>,
+    addresses: Addresses,
 }
 
 impl Client {
@@ -44,7 +37,7 @@ impl Client {
         Self {
             inner: Arc::new(Inner {
                 replies: Replies::default(),
-                topologies: Mutex::new(Vec::new()),
+                addresses: Addresses::new(Arc::clone(&store), Arc::clone(&env)),
                 store,
                 env,
             }),
@@ -136,22 +129,12 @@ impl Inner {
 
     /// Where the commands of an invocation go: its value says it; without one, by its id.
     pub(crate) async fn address(&self, id: &InvocationId) -> Result<Address, ClientError> {
-        let key = id.key();
-        let record = self
-            .store
-            .get(Bucket::State, key.as_str(), Read::Any)
-            .await?;
-        match record {
-            Some(record) => {
-                let (value, _) = crate::inspect::decode(id.as_str(), &record.value)?;
-                Ok(Address {
-                    queue: value.queue,
-                    partition: value.partition,
-                    key,
-                })
-            }
-            None => self.new_address(DEFAULT_QUEUE, id.as_str(), key).await,
-        }
+        let to = Recipient {
+            key: id.key(),
+            queue: None,
+            partition: None,
+        };
+        Ok(self.addresses.of(&to).await?)
     }
 
     /// Where a new invocation goes, by its partition key or id.
@@ -161,49 +144,7 @@ impl Inner {
         hashed: &str,
         key: Key,
     ) -> Result<Address, ClientError> {
-        let partitions = self.partitions(queue).await?;
-        Ok(Address {
-            queue: queue.to_owned(),
-            partition: Partition::of(hashed, partitions),
-            key,
-        })
-    }
-
-    async fn partitions(&self, queue: &str) -> Result<u16, ClientError> {
-        let now = self.env.elapsed();
-        let known = self
-            .topologies()
-            .iter()
-            .find(|(name, read, _)| name == queue && now.saturating_sub(*read) < TOPOLOGY_KEPT)
-            .map(|(_, _, partitions)| *partitions);
-        if let Some(partitions) = known {
-            return Ok(partitions);
-        }
-        let key = Topology::key(queue);
-        let record = self.store.get(Bucket::Config, &key, Read::Any).await?;
-        let partitions = match record {
-            // No engine has served this queue yet; the first one takes these over.
-            None => limits::PARTITIONS_DEFAULT,
-            Some(record) => {
-                let topology = Topology::decode(&record.value);
-                topology
-                    .map_err(|error| ClientError::Unreadable {
-                        id: key,
-                        reason: error.to_string(),
-                    })?
-                    .partitions
-            }
-        };
-        let mut topologies = self.topologies();
-        topologies.retain(|(name, _, _)| name != queue);
-        topologies.push((queue.to_owned(), now, partitions));
-        Ok(partitions)
-    }
-
-    fn topologies(&self) -> std::sync::MutexGuard<'_, Vec<(String, Duration, u16)>> {
-        self.topologies
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        Ok(self.addresses.new_address(queue, hashed, key).await?)
     }
 
     /// Store a message, also over an outage of some seconds. Every command of a client can be

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater_store::StoreError;
+use headwater_store::{StoreError, address::AddressError};
 use headwater_wire::{
     Failure, InvocationId, Status, id::IdError, names::NameError, payload::PayloadError,
 };
@@ -60,4 +60,13 @@ pub enum ClientError {
     /// Storage.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl From<AddressError> for ClientError {
+    fn from(error: AddressError) -> Self {
+        match error {
+            AddressError::Store(error) => Self::Store(error),
+            AddressError::Unreadable { key, reason } => Self::Unreadable { id: key, reason },
+        }
+    }
 }

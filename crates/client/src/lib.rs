@@ -3,6 +3,7 @@
 
 mod client;
 mod error;
+mod events;
 mod export;
 mod inspect;
 mod replies;

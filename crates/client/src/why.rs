@@ -3,6 +3,7 @@
 use headwater_store::{Bucket, Read};
 use headwater_wire::{
     InvocationId, Key, Status, Value,
+    command::Asker,
     key_queue::KeyQueueValue,
     member::{Member, Role},
     value::Wait,
@@ -35,8 +36,13 @@ impl Client {
             ));
         }
         if let (Status::Queued, Some(ticket)) = (value.status, &value.ticket) {
-            lines.extend(self.why_queued(&value.queue, &ticket.key).await?);
+            lines.extend(self.why_queued(value, &ticket.key).await?);
         }
+        let children = value.waits.iter().filter(|wait| wait.kind == "child");
+        lines.extend(children.map(|wait| {
+            let child = &wait.name;
+            format!("`headwater why {child}` tells what the child waits for")
+        }));
         lines.extend(no_engine(value, &members));
         lines.extend(
             value
@@ -76,10 +82,10 @@ impl Client {
 
     async fn why_queued(
         &self,
-        queue: &str,
+        value: &Value,
         partition_key: &str,
     ) -> Result<Vec<String>, ClientError> {
-        let key = Key::of_key_queue(queue, partition_key)?;
+        let key = Key::of_key_queue(&value.queue, partition_key)?;
         let record = self
             .inner
             .store
@@ -90,10 +96,16 @@ impl Client {
         };
         let mut lines = vec![format!("partition key {partition_key:?}: {}", queue.why)];
         if let Some(holder) = queue.holder {
-            lines.push(format!(
-                "`headwater why {}` tells what the holder waits for",
-                holder.invocation
-            ));
+            lines.push(match &value.asker {
+                Asker::Parent { invocation, .. } if *invocation == holder.invocation => format!(
+                    "the holder {invocation} is its parent: if that waits for it, neither goes \
+                     on; cancel one, and give the child another partition key"
+                ),
+                _ => format!(
+                    "`headwater why {}` tells what the holder waits for",
+                    holder.invocation
+                ),
+            });
         }
         Ok(lines)
     }

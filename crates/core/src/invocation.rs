@@ -13,6 +13,7 @@ mod decisions;
 mod effects;
 mod hooks;
 mod inputs;
+mod let_go;
 mod lifecycle;
 mod machine;
 mod pending;

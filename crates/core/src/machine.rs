@@ -23,8 +23,9 @@ pub enum Placement {
     Drop(&'static str),
     /// It can't be taken now; keep it and try again after the next turn.
     Wait,
-    /// It is refused, and these are to be told (and stored) before it is acknowledged.
-    Refuse(Vec<Effect>),
+    /// It is refused, or was answered long ago: these are to be told (and stored) before it is
+    /// acknowledged.
+    Tell(Vec<Effect>),
     /// It makes no sense here: to be dead-lettered.
     Foreign(&'static str),
     /// It can be taken only if no other command for this address, from this sequence up to its

@@ -7,16 +7,20 @@
 //! `join` and `select` give the same answer on every replay.
 
 mod calls;
+mod children;
 mod context;
 mod executor;
 mod saga;
 mod scope;
+mod send;
 mod shared;
 mod sleep;
 
 pub use calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait};
+pub use children::{Child, ChildCall};
 pub use context::{Context, Race, StepInfo};
 pub use executor::async_workflow;
 pub use saga::Saga;
 pub use scope::{Scope, Scoped, Shield};
+pub use send::Other;
 pub use sleep::Sleep;

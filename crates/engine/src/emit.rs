@@ -8,7 +8,7 @@ use headwater_core::Effect;
 use headwater_store::{Bucket, Env, Expect, Message, Store, StoreError, Ttl};
 use headwater_wire::Command;
 
-use crate::sent::emit_sent;
+use crate::{router::Shared, sent::emit_sent};
 
 /// First wait after a failure; doubles up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(20);
@@ -35,16 +35,13 @@ impl Backoff {
 }
 
 /// Emit every effect and await the acknowledgements.
-pub(crate) async fn emit(store: &Arc<dyn Store>, env: &Arc<dyn Env>, effects: Vec<Effect>) {
-    join_all(
-        effects
-            .into_iter()
-            .map(|effect| emit_one(store, env, effect)),
-    )
-    .await;
+pub(crate) async fn emit(shared: &Shared, effects: Vec<Effect>) {
+    let each = effects.into_iter().map(|effect| emit_one(shared, effect));
+    join_all(each).await;
 }
 
-async fn emit_one(store: &Arc<dyn Store>, env: &Arc<dyn Env>, effect: Effect) {
+async fn emit_one(shared: &Shared, effect: Effect) {
+    let (store, env) = (&shared.store, &shared.env);
     let message = match effect {
         Effect::Task { topic, task } => Message::Task {
             topic,
@@ -60,7 +57,7 @@ async fn emit_one(store: &Arc<dyn Store>, env: &Arc<dyn Env>, effect: Effect) {
             due,
             body: Command::TimerFired(timer).encode(),
         },
-        Effect::Send(sent) => return emit_sent(store, env, *sent).await,
+        Effect::Send(sent) => return emit_sent(shared, *sent).await,
         Effect::Reply { inbox, reply } => return store.hint(&inbox, reply.encode()).await,
         Effect::Unschedule { to, timer } => {
             let mut backoff = Backoff::new("removing a schedule");

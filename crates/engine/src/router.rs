@@ -10,7 +10,9 @@ use std::{
     time::Duration,
 };
 
-use headwater_store::{Delivery, Env, Message, Revision, Store, Verdict, members::Members};
+use headwater_store::{
+    Delivery, Env, Message, Revision, Store, Verdict, address::Addresses, members::Members,
+};
 use headwater_wire::{
     Command, Key, Partition,
     dead::{DeadKind, DeadLetter},
@@ -29,6 +31,7 @@ const SETTLED_MAX: usize = 4_096;
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) env: Arc<dyn Env>,
+    pub(crate) addresses: Addresses,
     pub(crate) config: EngineConfig,
     pub(crate) registry: Registry,
     pub(crate) metrics: EngineMetrics,
@@ -74,6 +77,7 @@ impl Shared {
     ) -> Arc<Self> {
         let room = Arc::new(Semaphore::new(config.commands_max));
         Arc::new(Self {
+            addresses: Addresses::new(Arc::clone(&store), Arc::clone(&env)),
             store,
             env,
             config,

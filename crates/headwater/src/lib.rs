@@ -42,11 +42,13 @@ pub use headwater_client as client;
 pub use headwater_client::{Client, ClientError};
 pub use headwater_core::{
     ActivityType, Context, Error, Result, Retry, Saga, Scope, SignalType, StepInfo, WorkflowType,
+    workflow::{Child, ChildCall, Other},
 };
 pub use headwater_engine::EngineConfig;
 pub use headwater_nats::{DiskSync, Durability, SyncInterval};
 pub use headwater_store as store;
 pub use headwater_wire as wire;
+pub use headwater_wire::journal::ParentClose;
 pub use headwater_worker::{ActivityContext, WorkerConfig};
 pub use processor::{Processor, ProcessorError, RunningProcessor};
 pub use runtime::runtime;

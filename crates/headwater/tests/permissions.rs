@@ -152,6 +152,11 @@ async fn order(ctx: Context, item: String) -> Result<String> {
     }
     ctx.sleep(LONG_SLEEP).await?;
     // Comes before its time is over: the schedule is removed.
+    ctx.emit("priced", there)?;
+    let told: usize = ctx.child("echo", "x").await?;
+    assert_eq!(told, 1);
+    // To itself: found by its value.
+    ctx.other(ctx.id().as_str()).signal("seen", there)?;
     let by: String = ctx
         .signal("approval")
         .timeout(Duration::from_secs(3600))
@@ -256,6 +261,10 @@ async fn scenario(at: &Installation) {
     assert!(healthy(&running).await && healthy(&working).await);
     let client = at.config("client", &[]).client().await.unwrap();
     let viewer = at.config("viewer", &[]).client().await.unwrap();
+    let mut events = [
+        client.events("priced").await.unwrap(),
+        viewer.events("priced").await.unwrap(),
+    ];
 
     let mut first = client
         .start("order")
@@ -296,6 +305,10 @@ async fn scenario(at: &Installation) {
         .unwrap();
     let output: String = first.result(SOON).await.unwrap();
     assert_eq!(output, "60 by Ada");
+    for events in &mut events {
+        let event = tokio::time::timeout(SOON, events.next()).await.unwrap();
+        assert!(event.unwrap().decode::<usize>().is_ok());
+    }
     let seen = async {
         while let Some(change) = changes.next().await {
             if let WatchEvent::State(state) = change.unwrap()

@@ -2,6 +2,7 @@
 //! in memory that behaves as JetStream does ([`memory`]); and the one suite that every store
 //! has to pass ([`conformance`]).
 
+pub mod address;
 pub mod conformance;
 pub mod env;
 pub mod members;

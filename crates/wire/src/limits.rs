@@ -31,6 +31,10 @@ pub const TURN_BYTES_MAX: usize = 64 * 1024;
 /// Effects of one turn at the most: they stand in the value until they are settled.
 pub const TURN_EFFECTS_MAX: usize = 256;
 
+/// Size of the messages that close the children of an invocation that ends, about: they leave by
+/// one value. Children beyond are left to themselves.
+pub const CLOSES_BYTES_MAX: usize = 256 * 1024;
+
 /// Signals kept for an invocation that does not yet wait for them.
 pub const SIGNALS_BUFFERED_MAX: usize = 1_000;
 

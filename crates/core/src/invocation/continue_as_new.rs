@@ -13,7 +13,7 @@ use headwater_wire::{
     value::{Deferred, JournalPart},
 };
 
-use super::{Attached, Invocation, inputs::cancelled};
+use super::{Attached, Invocation, inputs::cancelled, let_go::Why};
 use crate::{
     mutant::{Mutant, is_broken},
     program::End,
@@ -41,7 +41,7 @@ impl Invocation {
     /// run; what has no run in it goes with it.
     fn end_run(&mut self) {
         let run = self.value.run;
-        self.unschedule_all(&[]);
+        self.let_go_all(Why::Continued, &[]);
         self.draft.effects.retain(|effect| !effect.is_of_step());
         for effect in &mut self.draft.effects {
             if let EffectTag::Unschedule(step, attempt) = *effect {
@@ -51,8 +51,6 @@ impl Invocation {
         if is_broken(Mutant::ForgetSignals) {
             self.value.signals.taken.clear();
         }
-        self.pending.clear();
-        self.value.anchors.clear();
         self.value
             .deferred
             .retain(|deferred| matches!(deferred, Deferred::Cancel { .. }));

@@ -4,12 +4,13 @@
 use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use headwater_wire::{
-    Code, Entry, Failure, Payload, Status, Timestamp, limits, turn::EffectTag,
+    Code, Entry, Failure, Payload, Status, Timestamp, command::Asker, limits, turn::EffectTag,
     value::BufferedSignal,
 };
 
 use super::{
     Invocation,
+    let_go::Why,
     pending::{Pending, What, entry_of},
 };
 use crate::{
@@ -155,53 +156,13 @@ impl Invocation {
     }
 
     fn drop_step(&mut self, step: u32) {
-        self.value.anchors.remove(&step);
-        let Some(pending) = self.pending.remove(&step) else {
-            return;
-        };
-        let attempt = pending.timer_attempt();
-        if pending.wake.is_some_and(|wake| wake.scheduled) {
-            self.unschedule(step, attempt);
-        }
-        self.draft
-            .effects
-            .retain(|effect| *effect != EffectTag::Task(step, attempt));
-    }
-
-    /// Remove a schedule; one that this very turn would have made is simply not made.
-    pub(super) fn unschedule(&mut self, step: u32, attempt: u32) {
-        let made = EffectTag::Schedule(step, attempt);
-        let effects = &mut self.draft.effects;
-        match effects.iter().position(|effect| *effect == made) {
-            Some(index) => {
-                effects.remove(index);
-            }
-            None => effects.push(EffectTag::Unschedule(step, attempt)),
-        }
-    }
-
-    /// Nothing else is waited for any more.
-    pub(super) fn keep_pending(&mut self, kept: &[u32]) {
-        self.pending.retain(|step, _| kept.contains(step));
-        self.value.anchors.retain(|step, _| kept.contains(step));
-    }
-
-    pub(super) fn unschedule_all(&mut self, except: &[u32]) {
-        let scheduled: Vec<(u32, u32)> = self
-            .pending
-            .iter()
-            .filter(|(step, _)| !except.contains(step))
-            .filter(|(_, pending)| pending.wake.is_some_and(|wake| wake.scheduled))
-            .map(|(step, pending)| (*step, pending.timer_attempt()))
-            .collect();
-        for (step, attempt) in scheduled {
-            self.unschedule(step, attempt);
-        }
+        self.let_go(step, Why::Dropped);
+        let task = |effect: &EffectTag| matches!(effect, EffectTag::Task(of, _) if *of == step);
+        self.draft.effects.retain(|effect| !task(effect));
     }
 
     pub(super) fn finish(&mut self, end: Result<Payload, Failure>, now: Timestamp) {
-        self.unschedule_all(&[]);
-        self.keep_pending(&[]);
+        self.let_go_all(Why::Ended, &[]);
         self.value.deferred.clear();
         self.value.parked = None;
         self.value.signals.waiting.clear();
@@ -226,6 +187,9 @@ impl Invocation {
         self.program = None;
         if self.value.ticket.is_some() {
             self.draft.effects.push(EffectTag::Release);
+        }
+        if matches!(self.value.asker, Asker::Parent { .. }) {
+            self.draft.effects.push(EffectTag::TellParent);
         }
     }
 }

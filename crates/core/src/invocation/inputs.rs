@@ -12,6 +12,7 @@ use headwater_wire::{
 
 use super::{
     Invocation, TimerRights,
+    let_go::Why,
     pending::{Wake, What},
 };
 use crate::{
@@ -391,8 +392,7 @@ impl Invocation {
         let t = self.t(now);
         let program = self.program.as_mut().map(super::Attached::get);
         let shielded = program.map_or_else(Vec::new, |program| program.shielded());
-        self.unschedule_all(&shielded);
-        self.keep_pending(&shielded);
+        self.let_go_all(Why::Cancelled, &shielded);
         self.push(&Entry::Cancel {
             t,
             reason,

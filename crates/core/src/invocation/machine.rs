@@ -1,7 +1,7 @@
 //! Where a command stands, and the invocation as the engine drives it.
 
 use headwater_wire::{
-    Code, Command, Status, Timestamp,
+    Code, Command, Failure, Status, Timestamp,
     command::{Outcome, Start},
     limits,
     names::TimerId,
@@ -9,9 +9,9 @@ use headwater_wire::{
     value::Deferred,
 };
 
-use super::Invocation;
+use super::{Invocation, children::asked_by};
 use crate::{
-    machine::{Effect, Machine, Placement, Turn, address, root_of},
+    machine::{Effect, Machine, Placement, Turn, root_of},
     mutant::{Mutant, is_broken},
     program::LogLine,
 };
@@ -26,7 +26,7 @@ impl Machine for Invocation {
             return Placement::Taken;
         }
         match command {
-            Command::Start(start) => self.place_start(start),
+            Command::Start(start) => self.place_start(start, seq),
             Command::Submit(_) | Command::Release(_) => Placement::Foreign(
                 "a command for the queue of a partition key, sent to an invocation",
             ),
@@ -118,6 +118,7 @@ impl Machine for Invocation {
                     && outcome.step == task.step
                     && outcome.attempt == task.attempt
             }
+            (Command::Outcome(outcome), Effect::Send(sent)) => asked_by(outcome, sent),
             (Command::TimerFired(fired), Effect::Schedule { timer, .. }) => fired == timer,
             _ => false,
         }
@@ -185,17 +186,27 @@ impl Invocation {
             || (!waiting.is_empty() && bytes + more_bytes > limits::PAYLOAD_BYTES_MAX)
     }
 
-    fn place_start(&self, start: &Start) -> Placement {
+    fn place_start(&self, start: &Start, seq: u64) -> Placement {
         if start.asker != self.value.asker {
             return self.refuse_start(start);
         }
         match (&start.ticket, &self.value.ticket) {
             // The same request was queued twice: the second ticket has nobody to use it.
             (Some(ticket), own) if own.as_ref() != Some(ticket) => {
-                Placement::Refuse(self.release_other(start).into_iter().collect())
+                Placement::Tell(self.release_other(start).into_iter().collect())
             }
+            // Whoever asks again may have missed the answer. If it rests on this very command,
+            // the answer is settled before that is acknowledged.
+            _ if self.value.status.is_ended() && !self.rests_on(seq) => match self.tell_parent() {
+                Some(outcome) => Placement::Tell(vec![outcome]),
+                None => Placement::Taken,
+            },
             _ => Placement::Taken,
         }
+    }
+
+    fn rests_on(&self, seq: u64) -> bool {
+        self.value.turn.roots.contains(&Root::Command(seq))
     }
 
     /// Another asked for this id: told before the start is acknowledged.
@@ -207,31 +218,9 @@ impl Invocation {
                 reply: Box::new(self.reply(true)),
             });
         }
-        if let headwater_wire::command::Asker::Parent {
-            invocation,
-            run,
-            step,
-            ..
-        } = &start.asker
-        {
-            // Old records do not say where their parent is.
-            let own = || address(&self.value.queue, self.value.partition, invocation);
-            let error = headwater_wire::Failure::fatal(
-                Code::EXISTS,
-                format!("the invocation id {} is taken", self.value.id),
-            );
-            tell.push(Effect::Command {
-                to: start.asker.address().unwrap_or_else(own),
-                command: Box::new(Command::Outcome(Outcome {
-                    run: *run,
-                    step: *step,
-                    attempt: 1,
-                    result: Err(error),
-                    worker: String::new(),
-                })),
-            });
-        }
-        Placement::Refuse(tell)
+        let taken = format!("the invocation id {} is taken", self.value.id);
+        tell.extend(self.outcome_for(&start.asker, Err(Failure::fatal(Code::EXISTS, taken))));
+        Placement::Tell(tell)
     }
 
     fn release_other(&self, start: &Start) -> Option<Effect> {

@@ -2,11 +2,13 @@
 //! from its bytes and replayed, and has to stand where it stood.
 
 mod check;
+mod children;
 mod continue_as_new;
 mod model;
 mod partial;
 mod retry;
 mod scopes;
+mod sends;
 mod sleep;
 
 use std::{task::Waker, time::Duration};
@@ -58,9 +60,13 @@ fn birth() -> Birth {
 
 impl Driver {
     fn begin(workflow: std::sync::Arc<dyn Workflow>, input: &str) -> Self {
+        Self::begin_with(workflow, start(input))
+    }
+
+    fn begin_with(workflow: std::sync::Arc<dyn Workflow>, start: Start) -> Self {
         let birth = birth();
         let now = birth.at;
-        let mut invocation = Invocation::create(start(input), birth);
+        let mut invocation = Invocation::create(start, birth);
         let program = workflow.instantiate(invocation.program_info());
         invocation.attach(program, &[] as &[&[u8]], now).unwrap();
         let mut driver = Self {
@@ -758,7 +764,7 @@ fn a_start_by_another_asker_is_refused_and_by_the_same_is_known() {
     let mut other = start("null");
     other.asker = Asker::Request("r2".into());
     other.reply_to = Some("inbox".into());
-    let Placement::Refuse(tell) = driver
+    let Placement::Tell(tell) = driver
         .invocation
         .place(&Command::Start(other), 78, driver.now)
     else {

@@ -54,6 +54,14 @@ impl Step {
         }
     }
 
+    /// Its number, once it is decided and while its outcome is not known.
+    pub(super) fn number(&self) -> Option<u32> {
+        match self.phase {
+            Phase::Pending(step) => Some(step),
+            Phase::Planned(_) | Phase::Over => None,
+        }
+    }
+
     pub(super) fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<Payload, Failure>> {
         let mut state = self.shared.state();
         let step = match &mut self.phase {
@@ -96,7 +104,7 @@ impl Drop for Step {
     }
 }
 
-fn decode<T: DeserializeOwned>(
+pub(super) fn decode<T: DeserializeOwned>(
     what: impl FnOnce() -> String,
     outcome: Result<Payload, Failure>,
 ) -> Result<T> {

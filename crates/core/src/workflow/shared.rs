@@ -140,7 +140,6 @@ impl State {
     }
 
     /// Number and decide what has no outcome: its number makes the id of what it sends.
-    #[allow(dead_code)] // for sends, events and detached children
     pub(super) fn note_numbered(&mut self, make: impl FnOnce(u32) -> Entry) -> u32 {
         self.steps += 1;
         self.decisions.push(Decision::Note(make(self.steps)));

@@ -68,7 +68,7 @@ impl Actor {
         }
         if is_broken(Mutant::ActFirst) {
             let effects = loaded.machine().effects();
-            emit(&self.shared.store, &self.shared.env, effects).await;
+            emit(&self.shared, effects).await;
         }
         if is_broken(Mutant::NextStepEarly)
             && let Some(invocation) = self.loaded.as_mut().and_then(Loaded::invocation)

@@ -45,7 +45,7 @@ impl Actor {
             if let Some(to) = self.forward_to(&delivered) {
                 let command = Box::new(delivered.command.clone());
                 let forward = vec![Effect::Command { to, command }];
-                emit(&self.shared.store, &self.shared.env, forward).await;
+                emit(&self.shared, forward).await;
                 self.answer(&delivered, Verdict::Ack).await;
                 continue;
             }
@@ -58,9 +58,9 @@ impl Actor {
                     self.shared.env.now(),
                 ),
             };
-            // A turn that is not stored yet must not decide that something is dropped or refused.
+            // A turn that is not stored yet must not decide that something is dropped or told.
             let placement = match placement {
-                Placement::Drop(_) | Placement::Refuse(_) if machine.has_turn() => Placement::Wait,
+                Placement::Drop(_) | Placement::Tell(_) if machine.has_turn() => Placement::Wait,
                 placement => placement,
             };
             match placement {
@@ -93,11 +93,11 @@ impl Actor {
                     tracing::debug!(key = %self.address.key, command = delivered.command.name(), reason, "dropped");
                     self.answer(&delivered, Verdict::Ack).await;
                 }
-                Placement::Refuse(_) if is_broken(Mutant::SilentRefusal) => {
+                Placement::Tell(_) if is_broken(Mutant::SilentRefusal) => {
                     self.answer(&delivered, Verdict::Ack).await;
                 }
-                Placement::Refuse(tell) => {
-                    emit(&self.shared.store, &self.shared.env, tell).await;
+                Placement::Tell(tell) => {
+                    emit(&self.shared, tell).await;
                     self.answer(&delivered, Verdict::Ack).await;
                 }
                 Placement::Foreign(reason) => {

@@ -44,7 +44,7 @@ impl Actor {
                 .filter(|effect| matches!(effect, Effect::Task { .. }))
                 .count();
             self.shared.metrics.tasks.inc_by(tasks as u64);
-            emit(&self.shared.store, &self.shared.env, effects).await;
+            emit(&self.shared, effects).await;
         }
         self.settled = true;
     }

@@ -76,7 +76,7 @@ fn after_a_cancellation_only_what_is_shielded_is_done() {
     });
     let mut driver = Driver::begin(workflow, "null");
     cancel(&mut driver);
-    assert_eq!(driver.status(), Status::Waiting);
+    assert_eq!(driver.status(), Status::Running);
     assert_eq!(kinds(&driver), ["timer", "cancel", "clean-up decided"]);
     driver.outcome(2, 1, Ok("7"));
     assert_eq!(driver.status(), Status::Cancelled);
@@ -276,7 +276,7 @@ fn select_biased_and_join_decide_the_same_on_replay() {
         Ok::<_, Error>(seen)
     });
     let mut driver = Driver::begin(workflow, "null");
-    driver.outcome(1, 1, Ok("1"));
+    driver.outcome(2, 1, Ok("1"));
     driver.outcome(3, 1, Ok("2"));
     driver.signal("s", "stop", "9");
     assert_eq!(driver.output(), "[1,2,9]");
