@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use headwater::wire::{InvocationId, Status};
 
 use crate::{help, output::Format};
@@ -57,7 +57,13 @@ pub(crate) enum Command {
     /// Ask an invocation to end: what it waits for fails as `cancelled`
     #[command(after_help = help::CANCEL)]
     Cancel(CancelArgs),
-    /// Let a parked invocation try again, for example after a fixed build was deployed
+    /// End an invocation at once: its workflow is not asked, and cleans up nothing
+    #[command(after_help = help::TERMINATE)]
+    Terminate(TerminateArgs),
+    /// Let an invocation act on nothing until it is resumed; what comes meanwhile is kept
+    #[command(after_help = help::PAUSE)]
+    Pause(PauseArgs),
+    /// Let a paused invocation go on, or a parked one try again after a fixed build was deployed
     #[command(after_help = help::RESUME)]
     Resume(IdArg),
     /// List invocations, the newest first
@@ -146,6 +152,27 @@ pub(crate) struct CancelArgs {
     pub(crate) id: InvocationId,
     /// Why, for whoever looks at it later
     #[arg(long, value_name = "TEXT", default_value = "cancelled by an operator")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TerminateArgs {
+    /// Invocation id
+    pub(crate) id: InvocationId,
+    /// Why, for whoever looks at it later
+    #[arg(long, value_name = "TEXT", default_value = "terminated by an operator")]
+    pub(crate) reason: String,
+    /// Code of its error [default: interrupted]
+    #[arg(long, value_name = "WORD", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) code: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// Invocation id
+    pub(crate) id: InvocationId,
+    /// Why, for whoever looks at it later
+    #[arg(long, value_name = "TEXT", default_value = "paused by an operator")]
     pub(crate) reason: String,
 }
 

@@ -71,6 +71,22 @@ Examples:
 
 It returns when the request is stored; the workflow then cleans up and ends.";
 
+pub(crate) const TERMINATE: &str = "\
+Examples:
+  headwater terminate order-7
+  headwater terminate order-7 --reason 'over budget' --code budget
+  headwater terminate order-7 && headwater wait order-7
+
+It returns when the request is stored. `headwater cancel` lets the workflow clean up instead.";
+
+pub(crate) const PAUSE: &str = "\
+Examples:
+  headwater pause order-7 --reason 'the warehouse is closed'
+  headwater list --status paused
+  headwater resume order-7
+
+Signals, results and timers that come meanwhile are kept, and acted on once it is resumed.";
+
 pub(crate) const RESUME: &str = "\
 Examples:
   headwater list --status parked

@@ -16,6 +16,14 @@ pub enum ClientError {
     /// An invocation has this id already.
     #[error("an invocation with the id {0} exists already; choose another id, or attach to it")]
     Exists(InvocationId),
+    /// It has ended, so that it can be ruled no more.
+    #[error("job {id} already completed: it has ended as {status}")]
+    AlreadyEnded {
+        /// Which.
+        id: InvocationId,
+        /// How it ended.
+        status: Status,
+    },
     /// It has not ended in time.
     #[error("the invocation {id} has not ended within {timeout:?}; it goes on, wait for it again")]
     Timeout {

@@ -4,6 +4,7 @@
 mod client;
 mod error;
 mod inspect;
+mod lifecycle;
 mod replies;
 mod start;
 mod wait;

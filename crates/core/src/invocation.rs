@@ -38,10 +38,10 @@ use headwater_wire::{
     names::TimerId,
     send::Sent,
     turn::{EffectTag, LastTurn, Root},
-    value::{Encoder, JournalPart, Signals, Value as StoredValue, ValueError},
+    value::{Encoder, JournalPart, Parked, Signals, Value as StoredValue, ValueError},
 };
 
-use self::pending::Pending;
+use self::{lifecycle::paused, pending::Pending};
 use crate::{
     mutant::{Mutant, is_broken},
     program::{Decision, End, LocalOutcome, LogLine, Program, ProgramInfo},
@@ -170,6 +170,14 @@ impl Invocation {
             default_retention,
         } = birth;
         let queued = start.ticket.is_some() && !start.granted;
+        let paused = start.paused.then(|| {
+            let Mismatch { reason, difference } = paused("it was started paused".to_owned());
+            Parked {
+                reason,
+                at,
+                difference,
+            }
+        });
         let value = Value {
             format: limits::VALUE_FORMAT,
             id,
@@ -211,7 +219,7 @@ impl Invocation {
             updates: BTreeMap::new(),
             answers: Vec::new(),
             cancel: None,
-            parked: None,
+            parked: paused,
             deferred: Vec::new(),
             suspected_crashes: 0,
             anchors: BTreeMap::new(),

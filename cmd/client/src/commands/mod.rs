@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod inspect;
+mod lifecycle;
 mod list;
 mod start;
 mod status;
@@ -26,6 +27,8 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Problem> {
         Command::Inspect(args) => inspect::inspect(&open().await?, &args.id).await,
         Command::Signal(args) => tell::signal(&globals, &args).await,
         Command::Cancel(args) => tell::cancel(&open().await?, &args).await,
+        Command::Terminate(args) => lifecycle::terminate(&open().await?, &args).await,
+        Command::Pause(args) => lifecycle::pause(&open().await?, &args).await,
         Command::Resume(args) => tell::resume(&open().await?, &args.id).await,
         Command::List(args) => list::list(&open().await?, args).await,
         Command::Members => list::members(&open().await?).await,

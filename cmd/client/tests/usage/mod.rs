@@ -11,7 +11,18 @@ async fn help_teaches_by_examples_and_lists_the_exit_codes() {
         "--nats-url",
     ]);
     let commands = [
-        "start", "status", "wait", "inspect", "signal", "cancel", "resume", "list", "watch", "why",
+        "start",
+        "status",
+        "wait",
+        "inspect",
+        "signal",
+        "cancel",
+        "terminate",
+        "pause",
+        "resume",
+        "list",
+        "watch",
+        "why",
         "members",
     ];
     for command in commands {

@@ -42,13 +42,12 @@ impl Machine for Invocation {
             Command::Outcome(outcome) => self.place_outcome(outcome),
             Command::TimerFired(timer) => self.place_timer(*timer),
             Command::Signal(signal) => {
-                let signals = &self.value.signals;
-                if signals.taken.iter().any(|taken| taken.id == signal.id) {
+                if self.has_taken(&signal.id) {
                     Placement::Taken
                 } else if self.value.status.is_ended() {
                     Placement::Drop("the invocation has ended")
                 } else if self.buffer_is_full(signal.data.bytes().len())
-                    || signals.taken.len() >= 2 * limits::SIGNALS_TAKEN_MAX
+                    || self.value.signals.taken.len() >= 2 * limits::SIGNALS_TAKEN_MAX
                 {
                     Placement::Wait
                 } else {
@@ -65,10 +64,7 @@ impl Machine for Invocation {
                     self.place_in_turn()
                 }
             }
-            Command::Resume { .. } => match self.value.parked {
-                Some(_) => self.place_in_turn(),
-                None => Placement::Drop("the invocation is not parked"),
-            },
+            Command::Resume { id } => self.place_resume(id),
             Command::Grant(ticket) => match &self.value.ticket {
                 Some(own) if own == ticket && self.value.status == Status::Queued => {
                     self.place_in_turn()

@@ -173,8 +173,8 @@ impl Invocation {
             reason: Failure::fatal(Code::DECODE, error.to_string()),
             difference: Vec::new(),
         })?;
-        if self.value.status == Status::Queued {
-            // It starts when it is granted, not before.
+        if self.value.status == Status::Queued || self.is_held_at_its_start() {
+            // It starts when it is granted or resumed, not before.
             self.program = Some(super::Attached::new(program));
             return Ok(());
         }
@@ -278,6 +278,9 @@ impl Invocation {
             .as_ref()
             .is_some_and(|parked| parked.reason == reason && parked.difference == difference);
         self.program = None;
+        for pending in self.pending.values_mut() {
+            pending.running = false;
+        }
         if same {
             return;
         }

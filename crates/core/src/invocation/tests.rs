@@ -2,6 +2,7 @@
 //! from its bytes and replayed, and has to stand where it stood.
 
 mod continue_as_new;
+mod lifecycle;
 mod model;
 mod partial;
 

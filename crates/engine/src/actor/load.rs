@@ -224,7 +224,7 @@ impl Actor {
         let suspected = delivered.delivery.deliveries > SUSPECT_AFTER;
         match (failure, workflow) {
             (Some(failure), _) => invocation.fail(failure, &[], now),
-            _ if queued => {}
+            _ if queued || invocation.is_paused() => {}
             // Its handling may have killed engines: store that it is begun before it is.
             _ if suspected => {
                 invocation.suspect_crash();

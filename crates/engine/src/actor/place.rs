@@ -9,7 +9,7 @@ use headwater_core::{
     mutant::{Mutant, is_broken},
 };
 use headwater_store::{StoreError, Verdict};
-use headwater_wire::{Code, Command, Failure, Status, Value, limits, names::Address, turn::Root};
+use headwater_wire::{Code, Command, Failure, Value, limits, names::Address, turn::Root};
 
 use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER};
 use crate::{
@@ -208,10 +208,7 @@ impl Actor {
         let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
             return Ok(Ready::Yes);
         };
-        let queued = invocation.value().status == Status::Queued;
-        if !invocation.needs_program()
-            || (queued && !matches!(delivered.command, Command::Grant(_)))
-        {
+        if !invocation.needs_program_for(&delivered.command) {
             return Ok(Ready::Yes);
         }
         if invocation.has_turn() {
