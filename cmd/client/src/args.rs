@@ -63,6 +63,9 @@ pub(crate) enum Command {
     /// Let an invocation act on nothing until it is resumed; what comes meanwhile is kept
     #[command(after_help = help::PAUSE)]
     Pause(PauseArgs),
+    /// Forget an ended invocation: input, result, journal, all that it held
+    #[command(after_help = help::DELETE)]
+    Delete(DeleteArgs),
     /// Let a paused invocation go on, or a parked one try again after a fixed build was deployed
     #[command(after_help = help::RESUME)]
     Resume(IdArg),
@@ -108,9 +111,18 @@ pub(crate) struct StartArgs {
     /// Exact version of the workflow [default: the latest that the engines have]
     #[arg(long, value_name = "VERSION")]
     pub(crate) version: Option<String>,
-    /// What to do when the id exists: attach to it, or refuse with exit code 6
+    /// What to do when the id exists: attach to it, refuse with exit code 6, or end it and replace it
     #[arg(long, value_enum, default_value_t = IfExists::Attach, value_name = "WHAT")]
     pub(crate) if_exists: IfExists,
+    /// How long after its end its result answers for the id; then a start runs anew [default: for good]
+    #[arg(long, value_name = "TIME", value_parser = timeout)]
+    pub(crate) ttl: Option<Duration>,
+    /// Begin only once it is resumed
+    #[arg(long)]
+    pub(crate) paused: bool,
+    /// Send it a signal as well, whether it is started or goes on: NAME, or NAME=JSON
+    #[arg(long, value_name = "NAME=JSON")]
+    pub(crate) signal: Option<String>,
     /// Wait until it has ended, and show its result
     #[arg(long)]
     pub(crate) wait: bool,
@@ -124,6 +136,7 @@ pub(crate) struct StartArgs {
 pub(crate) enum IfExists {
     Attach,
     Reject,
+    Replace,
 }
 
 #[derive(Debug, Args)]
@@ -165,6 +178,15 @@ pub(crate) struct TerminateArgs {
     /// Code of its error [default: interrupted]
     #[arg(long, value_name = "WORD", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) code: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// Invocation id
+    pub(crate) id: InvocationId,
+    /// End it first if it goes on
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 
 mod client;
 mod error;
+mod holder;
 mod inspect;
 mod lifecycle;
 mod replies;
@@ -13,5 +14,6 @@ mod why;
 pub use client::Client;
 pub use error::ClientError;
 pub use inspect::{Filter, State, WatchEvent};
+pub use lifecycle::Deleted;
 pub use start::{Handle, IfExists, StartCall};
 pub use wait::Ended;

@@ -1,13 +1,25 @@
-//! Ruling the life of an invocation: terminate, pause. To cancel and to resume is in
-//! [`crate::client`].
+//! Ruling the life of an invocation: terminate, pause, delete. To cancel and to resume is in
+//! `client.rs`.
 
 use headwater_store::Read;
 use headwater_wire::{
-    Code, Command, InvocationId,
-    lifecycle::{Pause, Terminate},
+    Code, Command, InvocationId, Status,
+    command::Asker,
+    lifecycle::{Delete, Pause, Terminate},
 };
 
 use crate::{Client, ClientError, State};
+
+/// What an invocation held that was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    /// Entries of its journal.
+    pub entries: u64,
+    /// Key-value pairs.
+    pub kv: usize,
+    /// Whether it had not ended, and was ended for it.
+    pub was_running: bool,
+}
 
 impl Client {
     /// End an invocation at once, whatever it is at: its workflow is not asked and cleans up
@@ -49,6 +61,52 @@ impl Client {
             reason: reason.to_owned(),
         };
         self.send(id, Command::Pause(pause)).await
+    }
+
+    /// Forget an ended invocation: its input, its result, its journal, all that it held. For the
+    /// client it is gone, and its id may be used again. With `force` one that goes on is ended
+    /// first, as by [`Client::terminate`].
+    ///
+    /// Returns when the request is stored. Errors: [`ClientError::NotFound`],
+    /// [`ClientError::StillRunning`] without `force`, [`ClientError::IsChild`] also with it.
+    pub async fn delete(&self, id: &InvocationId, force: bool) -> Result<Deleted, ClientError> {
+        let state = match self.read_state(id, Read::Leader).await? {
+            Some(state) => state,
+            None if self.start_is_pending(id).await? => {
+                return Err(ClientError::StillRunning {
+                    id: id.clone(),
+                    status: Status::Queued,
+                });
+            }
+            None => return Err(ClientError::NotFound(id.clone())),
+        };
+        let value = state.value;
+        if let Asker::Parent { invocation, .. } = value.asker {
+            let parent = self.read_state(&invocation, Read::Leader).await?;
+            if parent.is_some_and(|parent| !parent.value.status.is_ended()) {
+                return Err(ClientError::IsChild {
+                    id: id.clone(),
+                    parent: invocation,
+                });
+            }
+        }
+        let was_running = !value.status.is_ended();
+        if was_running && !force {
+            return Err(ClientError::StillRunning {
+                id: id.clone(),
+                status: value.status,
+            });
+        }
+        let delete = Delete {
+            id: self.inner.new_id(),
+            force,
+        };
+        self.send(id, Command::Delete(delete)).await?;
+        Ok(Deleted {
+            entries: state.journal.entries,
+            kv: value.kv.len(),
+            was_running,
+        })
     }
 
     /// The state of an invocation that has not ended; none if its start is under way.

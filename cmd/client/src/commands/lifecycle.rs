@@ -1,13 +1,14 @@
-//! `terminate` and `pause`: how people rule the life of an invocation.
+//! `terminate`, `pause` and `delete`: how people rule the life of an invocation.
 
 use headwater::{
     ClientError,
+    client::Deleted,
     wire::{Code, InvocationId, Status},
 };
 use serde::Serialize;
 
 use crate::{
-    args::{PauseArgs, TerminateArgs},
+    args::{DeleteArgs, PauseArgs, TerminateArgs},
     exit::Problem,
     output::shown,
     session::Session,
@@ -41,6 +42,36 @@ pub(crate) async fn pause(session: &Session, args: &PauseArgs) -> Result<(), Pro
     let text =
         format!("Pause requested of {shown_id}; `headwater resume {shown_id}` lets it go on");
     tell(session, id, asked, &text)
+}
+
+/// The result of `delete`.
+#[derive(Serialize)]
+struct Gone<'a> {
+    invocation_id: &'a InvocationId,
+    entries: u64,
+    kv: usize,
+    was_running: bool,
+}
+
+pub(crate) async fn delete(session: &Session, args: &DeleteArgs) -> Result<(), Problem> {
+    let id = &args.id;
+    let Deleted {
+        entries,
+        kv,
+        was_running,
+    } = session.client.delete(id, args.force).await?;
+    match session.out.is_json() {
+        true => session.out.json(&Gone {
+            invocation_id: id,
+            entries,
+            kv,
+            was_running,
+        }),
+        false => session.out.line(format_args!(
+            "Delete requested of {}: {entries} journal entries, {kv} key-value pairs",
+            shown(id.as_str())
+        )),
+    }
 }
 
 fn tell(

@@ -29,6 +29,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Problem> {
         Command::Cancel(args) => tell::cancel(&open().await?, &args).await,
         Command::Terminate(args) => lifecycle::terminate(&open().await?, &args).await,
         Command::Pause(args) => lifecycle::pause(&open().await?, &args).await,
+        Command::Delete(args) => lifecycle::delete(&open().await?, &args).await,
         Command::Resume(args) => tell::resume(&open().await?, &args.id).await,
         Command::List(args) => list::list(&open().await?, args).await,
         Command::Members => list::members(&open().await?).await,

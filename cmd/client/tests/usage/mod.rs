@@ -19,6 +19,7 @@ async fn help_teaches_by_examples_and_lists_the_exit_codes() {
         "cancel",
         "terminate",
         "pause",
+        "delete",
         "resume",
         "list",
         "watch",

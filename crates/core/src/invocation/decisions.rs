@@ -221,6 +221,7 @@ impl Invocation {
         self.draft.effects.retain(|effect| !effect.is_of_step());
         self.value.ended_at = Some(now.max(self.value.updated_at));
         self.value.status = status;
+        self.draft.ended = true;
         match end {
             Ok(output) => self.value.output = Some(output),
             Err(error) => self.value.error = Some(error.within_limits()),

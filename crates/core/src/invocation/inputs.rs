@@ -2,11 +2,11 @@
 
 use headwater_wire::{
     Code, Command, Entry, Failure, Payload, Timestamp,
-    command::{Cancel, Outcome, Signal},
+    command::{Cancel, Outcome, Signal, Start},
     limits,
     names::TimerId,
     turn::{EffectTag, Root},
-    value::{BufferedSignal, Cancelled, Deferred, Status, TakenSignal},
+    value::{Cancelled, Deferred, Status},
 };
 
 use super::{
@@ -23,6 +23,14 @@ impl Invocation {
     /// Take a command that [`place`](crate::Machine::place) says to take.
     pub(super) fn take_command(&mut self, command: Command, seq: u64, now: Timestamp) {
         self.add_root(root_of(&command, seq));
+        let command = match command {
+            // All that it brings to an invocation that has its id.
+            Command::Start(Start {
+                signal: Some(signal),
+                ..
+            }) => Command::Signal(*signal),
+            command => command,
+        };
         match command {
             Command::Grant(_) => return self.take_grant(now),
             Command::Terminate(_) | Command::Pause(_) | Command::Delete(_) => {
@@ -343,27 +351,8 @@ impl Invocation {
     }
 
     fn take_signal(&mut self, signal: Signal, seq: u64, now: Timestamp) {
-        let t = self.t(now);
-        let Signal {
-            id,
-            name,
-            data,
-            channel,
-            reply_to,
-            ..
-        } = signal;
-        self.value.signals.taken.push(TakenSignal {
-            id: id.clone(),
-            seq,
-            t,
-        });
-        self.value.signals.waiting.push(BufferedSignal {
-            id,
-            name,
-            data,
-            channel,
-            reply_to,
-        });
+        self.remember(signal.id.clone(), seq, now);
+        self.value.signals.waiting.push(signal.into());
         if self.is_live() {
             self.settle_program(now);
         }

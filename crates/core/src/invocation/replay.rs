@@ -48,6 +48,7 @@ impl Invocation {
             draft: Draft::default(),
             unfinished: false,
             default_retention,
+            ended_by_last_turn: false,
             logs: Vec::new(),
         };
         invocation.unfinished = invocation.value.turn.partial;
@@ -168,7 +169,7 @@ impl Invocation {
         pages: &[impl AsRef<[u8]>],
         now: Timestamp,
     ) -> Result<(), Mismatch> {
-        let is_new = self.revision == 0;
+        let is_new = self.value.turn.number == 0;
         let entries = self.entries(pages).map_err(|error| Mismatch {
             reason: Failure::fatal(Code::DECODE, error.to_string()),
             difference: Vec::new(),

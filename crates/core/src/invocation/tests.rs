@@ -5,6 +5,7 @@ mod continue_as_new;
 mod lifecycle;
 mod model;
 mod partial;
+mod supersede;
 
 use std::{task::Waker, time::Duration};
 

@@ -60,6 +60,7 @@ impl Invocation {
         self.describe();
         self.draft.dirty = false;
         self.draft.continued_from = None;
+        self.ended_by_last_turn = std::mem::take(&mut self.draft.ended);
         let value = self
             .encoder
             .encode(&self.value, &self.journal)
@@ -147,6 +148,7 @@ impl Invocation {
         let value = &self.value;
         let message = value.error.as_ref().map(|error| error.message.as_str());
         match value.status {
+            _ if value.deleted_at.is_some() => "deleted".to_owned(),
             _ if self.is_paused() => self.why_paused(),
             Status::Queued => match &value.ticket {
                 Some(ticket) => format!(
