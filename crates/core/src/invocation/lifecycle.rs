@@ -12,7 +12,10 @@ use headwater_wire::{
 };
 
 use super::{Birth, Invocation, replay::Mismatch};
-use crate::machine::Placement;
+use crate::{
+    machine::Placement,
+    mutant::{Mutant, is_broken},
+};
 
 impl Invocation {
     pub(super) fn place_lifecycle(&self, command: &Command) -> Placement {
@@ -152,7 +155,7 @@ impl Invocation {
                 Command::Terminate(_) | Command::Pause(_) | Command::Delete(_) => false,
                 Command::Resume { .. } => !queued,
                 Command::Grant(_) => !self.is_paused(),
-                _ => !queued && !self.is_paused(),
+                _ => !queued && (!self.is_paused() || is_broken(Mutant::PauseActs)),
             }
     }
 
