@@ -38,12 +38,18 @@ pub struct Planned {
     pub signals: Vec<(String, u32, u64, u32)>,
     /// When it is cancelled.
     pub cancel_at_ms: Option<u64>,
+    /// When it is terminated.
+    pub terminate_at_ms: Option<u64>,
+    /// When it is paused, and when it is resumed.
+    pub pause_ms: Option<(u64, u64)>,
 }
 
 /// What is to be started in a world.
 #[must_use]
 pub fn plan(seed: u64, chaos_ms: u64) -> Vec<Planned> {
     let mut dice = Dice::new(seed, "plan");
+    let mut ruler = Dice::new(seed, "life cycle");
+    let rules = ruler.chance(0.5);
     let count = dice.between(2, 14);
     let mut all = Vec::new();
     for number in 0..count {
@@ -67,6 +73,12 @@ pub fn plan(seed: u64, chaos_ms: u64) -> Vec<Planned> {
             rival_at_ms: (named && dice.chance(0.25)).then(|| around(&mut dice, 500, 3_000)),
             again_at_ms: (named && dice.chance(0.25)).then(|| around(&mut dice, 0, 9_000)),
             cancel_at_ms: (named && dice.chance(0.12)).then(|| around(&mut dice, 1_000, 9_000)),
+            terminate_at_ms: (rules && named && ruler.chance(0.15))
+                .then(|| around(&mut ruler, 500, 9_000)),
+            pause_ms: (rules && named && ruler.chance(0.3)).then(|| {
+                let at = around(&mut ruler, 500, 6_000);
+                (at, at + ruler.between(0, 9_000))
+            }),
             script,
             at_ms,
             signals,
@@ -138,7 +150,13 @@ impl Clients {
             }
         }
         if let Some(at) = planned.cancel_at_ms {
-            rival.go(rival.clone().cancel(id, at));
+            rival.go(rival.clone().cancel(id.clone(), at));
+        }
+        if let Some(at) = planned.terminate_at_ms {
+            rival.go(rival.clone().terminate(id.clone(), at));
+        }
+        if let Some((at, until)) = planned.pause_ms {
+            rival.go(rival.clone().pause(id, at, until));
         }
     }
 
@@ -221,6 +239,31 @@ impl Clients {
         }
     }
 
+    async fn terminate(self, id: InvocationId, at_ms: u64) {
+        self.wait_until(at_ms).await;
+        loop {
+            match self.client.terminate(&id, "enough").await {
+                Ok(()) | Err(ClientError::AlreadyEnded { .. }) => return,
+                Err(_) => self.again_soon().await,
+            }
+        }
+    }
+
+    /// Local steps that are cut off run again: that is told as bad weather.
+    async fn pause(self, id: InvocationId, at_ms: u64, until_ms: u64) {
+        self.wait_until(at_ms).await;
+        loop {
+            match self.client.pause(&id, "to look into it").await {
+                Ok(()) => break,
+                Err(ClientError::AlreadyEnded { .. }) => return,
+                Err(_) => self.again_soon().await,
+            }
+        }
+        self.wait_until(until_ms).await;
+        self.stage.weather.note(self.stage.world.now());
+        self.resume(id).await;
+    }
+
     /// What an operator does with dead letters once all is well: publish them again.
     pub async fn redrive_all(self) {
         let store = Arc::clone(self.client.store());
@@ -241,7 +284,7 @@ impl Clients {
         }
     }
 
-    /// What an operator does with a parked invocation.
+    /// What an operator does with a parked or paused invocation.
     pub async fn resume(self, id: InvocationId) {
         while self.client.resume(&id).await.is_err() {
             self.again_soon().await;

@@ -214,7 +214,7 @@ impl Scene {
         let parked: Vec<InvocationId> = {
             let checks = stage.truth.checks();
             let values = checks.known.values().map(|(_, value)| value);
-            let parked = values.filter(|value| value.status == Status::Parked);
+            let parked = values.filter(|value| value.parked.is_some());
             parked.map(|value| value.id.clone()).collect()
         };
         for id in parked {
@@ -353,8 +353,10 @@ impl Scene {
                     "its journal has {has} entries, it counts {counts}"
                 )));
             }
-            // One that was cancelled before its turn came has never run.
-            if !(entries.is_empty() && value.status == Status::Cancelled) {
+            // One that was cancelled before its turn came has never run; one that was terminated
+            // stopped anywhere.
+            let never_ran = entries.is_empty() && value.status == Status::Cancelled;
+            if !never_ran && value.status != Status::Terminated {
                 replays(&value, &entries, workflow.as_ref()).map_err(about)?;
             }
         }
@@ -390,8 +392,10 @@ fn now<T>(future: impl Future<Output = T>) -> Option<T> {
 }
 
 fn check_output(planned: &Planned, value: &Value) -> Result<(), String> {
-    if planned.cancel_at_ms.is_some() && value.status == Status::Cancelled {
-        return Ok(());
+    match value.status {
+        Status::Cancelled if planned.cancel_at_ms.is_some() => return Ok(()),
+        Status::Terminated if planned.terminate_at_ms.is_some() => return Ok(()),
+        _ => {}
     }
     let (status, output) = (value.status, &value.output);
     if let Some(error) = &value.error

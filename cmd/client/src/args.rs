@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use headwater::wire::{InvocationId, Status};
 
 use crate::{help, output::Format};
@@ -66,7 +66,16 @@ pub(crate) enum Command {
     /// Ask an invocation to end: what it waits for fails as `cancelled`
     #[command(after_help = help::CANCEL)]
     Cancel(CancelArgs),
-    /// Let a parked invocation try again, for example after a fixed build was deployed
+    /// End an invocation at once: its workflow is not asked, and cleans up nothing
+    #[command(after_help = help::TERMINATE)]
+    Terminate(TerminateArgs),
+    /// Let an invocation act on nothing until it is resumed; what comes meanwhile is kept
+    #[command(after_help = help::PAUSE)]
+    Pause(PauseArgs),
+    /// Forget an ended invocation: input, result, journal, all that it held
+    #[command(after_help = help::DELETE)]
+    Delete(DeleteArgs),
+    /// Let a paused invocation go on, or a parked one try again after a fixed build was deployed
     #[command(after_help = help::RESUME)]
     Resume(IdArg),
     /// List invocations, the newest first
@@ -133,9 +142,18 @@ pub(crate) struct StartArgs {
     /// Exact version of the workflow [default: the latest that the engines have]
     #[arg(long, value_name = "VERSION")]
     pub(crate) version: Option<String>,
-    /// What to do when the id exists: attach to it, or refuse with exit code 6
+    /// What to do when the id exists: attach to it, refuse with exit code 6, or end it and replace it
     #[arg(long, value_enum, default_value_t = IfExists::Attach, value_name = "WHAT")]
     pub(crate) if_exists: IfExists,
+    /// How long after its end its result answers for the id; then a start runs anew [default: for good]
+    #[arg(long, value_name = "TIME", value_parser = timeout)]
+    pub(crate) ttl: Option<Duration>,
+    /// Begin only once it is resumed
+    #[arg(long)]
+    pub(crate) paused: bool,
+    /// Send it a signal as well, whether it is started or goes on: NAME, or NAME=JSON
+    #[arg(long, value_name = "NAME=JSON")]
+    pub(crate) signal: Option<String>,
     /// Wait until it has ended, and show its result
     #[arg(long)]
     pub(crate) wait: bool,
@@ -149,6 +167,7 @@ pub(crate) struct StartArgs {
 pub(crate) enum IfExists {
     Attach,
     Reject,
+    Replace,
 }
 
 #[derive(Debug, Args)]
@@ -177,6 +196,36 @@ pub(crate) struct CancelArgs {
     pub(crate) id: InvocationId,
     /// Why, for whoever looks at it later
     #[arg(long, value_name = "TEXT", default_value = "cancelled by an operator")]
+    pub(crate) reason: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TerminateArgs {
+    /// Invocation id
+    pub(crate) id: InvocationId,
+    /// Why, for whoever looks at it later
+    #[arg(long, value_name = "TEXT", default_value = "terminated by an operator")]
+    pub(crate) reason: String,
+    /// Code of its error [default: interrupted]
+    #[arg(long, value_name = "WORD", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) code: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    /// Invocation id
+    pub(crate) id: InvocationId,
+    /// End it first if it goes on
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// Invocation id
+    pub(crate) id: InvocationId,
+    /// Why, for whoever looks at it later
+    #[arg(long, value_name = "TEXT", default_value = "paused by an operator")]
     pub(crate) reason: String,
 }
 

@@ -92,6 +92,9 @@ impl From<ClientError> for Problem {
             ClientError::NotFound(_) => {
                 Self::not_found(format!("{message}; `headwater list` shows what there is"))
             }
+            ClientError::AlreadyEnded { .. } => Self::not_found(message),
+            ClientError::StillRunning { .. } => Self::new(Exit::Exists, "running", message),
+            ClientError::IsChild { .. } => Self::new(Exit::Exists, "is_child", message),
             ClientError::Exists(_) => Self::new(Exit::Exists, "exists", message),
             ClientError::Timeout { .. } => Self::new(Exit::TimedOut, "timeout", message),
             ClientError::Failed { id, failure, .. } => Self::new(

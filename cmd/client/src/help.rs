@@ -14,7 +14,7 @@ Exit codes:
   3   not found: no such invocation or dead letter, or it has ended and takes nothing any more
   4   timed out: it has not ended in time, and goes on
   5   NATS is unreachable, or refuses
-  6   refused because the id exists (start --if-exists reject)
+  6   refused because the id exists (start --if-exists reject), or goes on (delete)
   70  anything else
 
 With --output json a command writes one object or array to stdout (watch: one object a line), and
@@ -31,6 +31,10 @@ Examples:
   headwater start order --input @order.json --id order-7 --wait --timeout 2m
   headwater start order --id order-7               again: attaches, and says existing: true
   headwater start order --id order-7 --if-exists reject
+  headwater start order --id order-7 --if-exists replace
+  headwater start order --id order-7 --ttl 10m     its result answers for so long, then it runs anew
+  headwater start order --id order-7 --paused      it begins with `headwater resume order-7`
+  headwater start cart --id cart-1 --signal 'add={\"item\": 7}'
   headwater start transfer --key account-12        after the other ones of account-12
   HANDLER=order PARTITION_KEY=tenant-a headwater start
 
@@ -98,6 +102,29 @@ Examples:
   headwater cancel order-7 && headwater wait order-7
 
 It returns when the request is stored; the workflow then cleans up and ends.";
+
+pub(crate) const TERMINATE: &str = "\
+Examples:
+  headwater terminate order-7
+  headwater terminate order-7 --reason 'over budget' --code budget
+  headwater terminate order-7 && headwater wait order-7
+
+It returns when the request is stored. `headwater cancel` lets the workflow clean up instead.";
+
+pub(crate) const PAUSE: &str = "\
+Examples:
+  headwater pause order-7 --reason 'the warehouse is closed'
+  headwater list --status paused
+  headwater resume order-7
+
+Signals, results and timers that come meanwhile are kept, and acted on once it is resumed.";
+
+pub(crate) const DELETE: &str = "\
+Examples:
+  headwater delete order-7
+  headwater delete order-7 --force                 ends it first if it goes on
+
+Exit codes: 0 it is being deleted, 3 no such invocation, 6 it goes on, or its parent does.";
 
 pub(crate) const RESUME: &str = "\
 Examples:

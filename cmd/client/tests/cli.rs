@@ -272,6 +272,55 @@ async fn signals_and_cancels_reach_the_workflow() {
 }
 
 #[tokio::test]
+async fn the_life_of_an_invocation_is_ruled() {
+    let world = World::start().await;
+    let processor = world.processor().await;
+    let start = ["start", "approve", "--id", "a1"];
+    let is = async |status: &str| {
+        let holds = |state: &Value| state["status"] == status;
+        world.until(&["status", "a1"], holds).await
+    };
+    let paused = [
+        &start[..],
+        &["--paused", "--signal", "approval={\"by\": \"ada\"}"],
+    ]
+    .concat();
+    world.run(&paused).await.expect(0);
+    is("paused").await;
+    let ran = world.run(&["delete", "a1"]).await.expect(6);
+    ran.complains(&["a1 is paused", "force"]);
+    world
+        .run(&["terminate", "a1", "--code", "budget"])
+        .await
+        .expect(0);
+    let ended = is("terminated").await;
+    assert_eq!(ended["error"]["code"], "budget");
+    let again = world.run(&["terminate", "a1"]).await.expect(0);
+    again.says(&["a1 has ended as terminated already"]);
+
+    let replace = [&start[..], &["--if-exists", "replace", "--ttl", "1h"]].concat();
+    world.run(&replace).await.expect(0);
+    is("waiting").await;
+    world
+        .run(&["pause", "a1", "--reason", "lunch"])
+        .await
+        .expect(0);
+    is("paused").await;
+    let why = world.run(&["why", "a1"]).await.expect(0);
+    why.says(&["lunch", "headwater resume a1"]);
+    world.run(&["resume", "a1"]).await.expect(0);
+    is("waiting").await;
+    let deleted = world.json(&["delete", "a1", "--force"]).await;
+    assert_eq!(deleted["was_running"], true);
+    let gone = std::time::Instant::now();
+    while world.run(&["status", "a1"]).await.code == Some(0) {
+        assert!(gone.elapsed().as_secs() < 20, "it is not deleted");
+    }
+    world.run(&["status", "a1"]).await.expect(3);
+    processor.stop().await;
+}
+
+#[tokio::test]
 async fn a_watch_tells_each_change_until_the_end() {
     let world = World::start().await;
     let processor = world.processor().await;

@@ -9,6 +9,7 @@
 
 mod support;
 
+use headwater::wire::{Code, Status};
 use serde_json::json;
 use support::{RECOVERY, World, id};
 
@@ -179,4 +180,58 @@ async fn a_long_journal_pages_and_goes_on_after_a_kill() {
     assert!(state.journal.pages > 10, "{} pages", state.journal.pages);
     assert!(state.json.len() < 20_000, "{} bytes", state.json.len());
     assert_eq!(world.client.history(&state).await.unwrap().len(), 6000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_and_a_terminate_survive_a_kill() {
+    let world = World::start().await;
+    let ledger = world.ledger();
+    let first = world.processor(&[]);
+    let input = json!({"file": ledger.path(), "local": 3, "delay_ms": 500});
+    let start = async |name: &str| {
+        let call = world.client.start("ledger_workflow").id(name);
+        call.input(&input).send().await.unwrap()
+    };
+    let mut paused = start("P").await;
+    ledger.wait_for("P local-1").await;
+    world.client.pause(&id("P"), "the test").await.unwrap();
+    until(&world, "P", Status::Paused).await;
+    first.kill9();
+    let second = world.processor(&[]);
+    let mut ended = start("E").await;
+    ledger.wait_for("E local-1").await;
+    let local = ledger
+        .lines()
+        .iter()
+        .filter(|l| l.starts_with("P "))
+        .count();
+    assert_eq!(local, 1, "it is paused: {:?}", ledger.lines());
+
+    // Nobody is there to take these two.
+    second.kill9();
+    world.client.terminate(&id("E"), "the test").await.unwrap();
+    world.client.resume(&id("P")).await.unwrap();
+    let third = world.processor(&[]);
+    let failed = ended.wait(RECOVERY).await.unwrap();
+    assert_eq!(failed.status, Status::Terminated);
+    assert_eq!(failed.error.unwrap().code, Code::INTERRUPTED);
+    assert_eq!(paused.result::<u32>(RECOVERY).await.unwrap(), 3);
+    assert_eq!(ledger.count("P local-1"), 1, "{:?}", ledger.lines());
+    assert_eq!(ledger.count("E local-3"), 0, "{:?}", ledger.lines());
+    drop(third);
+}
+
+async fn until(world: &World, name: &str, status: Status) {
+    let deadline = std::time::Instant::now() + RECOVERY;
+    loop {
+        let state = world.client.state(&id(name)).await;
+        if state
+            .as_ref()
+            .is_ok_and(|state| state.value.status == status)
+        {
+            return;
+        }
+        assert!(std::time::Instant::now() < deadline, "{name}: {state:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
 }

@@ -99,7 +99,7 @@ impl Client {
         self.send(id, cancel).await
     }
 
-    /// Try a parked invocation again.
+    /// Try a parked invocation again, let a paused one go on.
     pub async fn resume(&self, id: &InvocationId) -> Result<(), ClientError> {
         let resume = Command::Resume {
             id: self.inner.new_id(),
@@ -107,7 +107,11 @@ impl Client {
         self.send(id, resume).await
     }
 
-    async fn send(&self, id: &InvocationId, command: Command) -> Result<(), ClientError> {
+    pub(crate) async fn send(
+        &self,
+        id: &InvocationId,
+        command: Command,
+    ) -> Result<(), ClientError> {
         let to = self.inner.address(id).await?;
         let body = command.encode();
         self.inner.publish(Message::Command { to, body }).await?;

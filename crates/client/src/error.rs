@@ -16,6 +16,30 @@ pub enum ClientError {
     /// An invocation has this id already.
     #[error("an invocation with the id {0} exists already; choose another id, or attach to it")]
     Exists(InvocationId),
+    /// It has not ended, and only what has can be deleted.
+    #[error("the invocation {id} is {status}; wait for its end, or delete it with force")]
+    StillRunning {
+        /// Which.
+        id: InvocationId,
+        /// Where it stands.
+        status: Status,
+    },
+    /// It is a child of one that goes on, which may yet ask for its outcome.
+    #[error("the invocation {id} is a child of {parent}, which has not ended: delete that one")]
+    IsChild {
+        /// Which.
+        id: InvocationId,
+        /// Whose.
+        parent: InvocationId,
+    },
+    /// It has ended, so that it can be ruled no more.
+    #[error("job {id} already completed: it has ended as {status}")]
+    AlreadyEnded {
+        /// Which.
+        id: InvocationId,
+        /// How it ended.
+        status: Status,
+    },
     /// It has not ended in time.
     #[error("the invocation {id} has not ended within {timeout:?}; it goes on, wait for it again")]
     Timeout {

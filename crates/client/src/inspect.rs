@@ -38,7 +38,7 @@ pub struct Filter {
 pub enum WatchEvent {
     /// It has this state now.
     State(Box<State>),
-    /// Its retention is over.
+    /// Its retention is over, or it was deleted.
     Gone(Key),
     /// All states that were there when the watch began have been told.
     Current,
@@ -84,7 +84,8 @@ impl Client {
             .store
             .get(Bucket::State, key.as_str(), read)
             .await?;
-        record.map(state).transpose()
+        let state = record.map(state).transpose()?;
+        Ok(state.filter(|state| state.value.deleted_at.is_none()))
     }
 
     /// Every entry of the journal of a state, pages first. The journal is that of its run: of
@@ -131,9 +132,10 @@ impl Client {
                     continue;
                 }
             };
-            let fits = filter
-                .status
-                .is_none_or(|status| status == state.value.status)
+            let fits = state.value.deleted_at.is_none()
+                && filter
+                    .status
+                    .is_none_or(|status| status == state.value.status)
                 && filter
                     .workflow
                     .as_ref()
@@ -161,7 +163,10 @@ impl Client {
                 Ok(Change::Current) => Some(Ok(WatchEvent::Current)),
                 Ok(Change::Put(record)) if is_built_in(&record.key) => None,
                 Ok(Change::Put(record)) => {
-                    Some(state(record).map(|state| WatchEvent::State(Box::new(state))))
+                    Some(state(record).map(|state| match state.value.deleted_at {
+                        Some(_) => WatchEvent::Gone(state.value.id.key()),
+                        None => WatchEvent::State(Box::new(state)),
+                    }))
                 }
                 Ok(Change::Gone { key }) => {
                     Key::parse(&key).ok().map(|key| Ok(WatchEvent::Gone(key)))

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use headwater_store::{Bucket, Message, Read};
+use headwater_store::Message;
 use headwater_wire::{
-    Command, InvocationId, Key, Payload,
-    command::{Asker, Retention, Start, Submit},
+    Command, InvocationId, Key, Payload, Run,
+    command::{Asker, Retention, Signal, Start, Submit},
     limits,
     names::{DEFAULT_QUEUE, check_name},
     payload::PayloadError,
@@ -14,7 +14,7 @@ use headwater_wire::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
-use crate::{Client, ClientError, Ended};
+use crate::{Client, ClientError, Ended, holder::Holder};
 
 /// What to do when the id is in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,6 +24,10 @@ pub enum IfExists {
     Attach,
     /// Fail with [`ClientError::Exists`].
     Reject,
+    /// End the invocation that has it, as [`Client::terminate`] does, wait for its end, and start
+    /// this one in its place. Not one step: somebody else may be faster, which [`Handle::wait`]
+    /// tells as [`ClientError::Exists`].
+    Replace,
 }
 
 /// A start with its options; [`StartCall::send`] submits it.
@@ -39,6 +43,9 @@ pub struct StartCall {
     request: Option<String>,
     if_exists: IfExists,
     retention: Option<Retention>,
+    result_ttl: Option<Duration>,
+    paused: bool,
+    signal: Option<(String, Result<Payload, PayloadError>)>,
     wait: bool,
 }
 
@@ -55,6 +62,9 @@ impl StartCall {
             request: None,
             if_exists: IfExists::default(),
             retention: None,
+            result_ttl: None,
+            paused: false,
+            signal: None,
             wait: false,
         }
     }
@@ -107,6 +117,32 @@ impl StartCall {
         self
     }
 
+    /// How long its result answers for it, counted from its end: after that, another start of the
+    /// id runs anew. Without it, for as long as it is kept ([`StartCall::retention`]).
+    pub fn result_ttl(mut self, ttl: Duration) -> Self {
+        self.result_ttl = Some(ttl);
+        self
+    }
+
+    /// Begin only once somebody resumes it ([`Client::resume`]).
+    pub fn paused(mut self) -> Self {
+        self.paused = true;
+        self
+    }
+
+    /// Send it a signal along with the start, whether the start begins it or finds it going on.
+    /// One that has ended is sent none.
+    pub fn with_signal<T: Serialize + ?Sized>(mut self, name: impl Into<String>, data: &T) -> Self {
+        self.signal = Some((name.into(), Payload::encode(data)));
+        self
+    }
+
+    /// [`StartCall::with_signal`] with encoded data.
+    pub fn with_signal_payload(mut self, name: impl Into<String>, data: Payload) -> Self {
+        self.signal = Some((name.into(), data.checked()));
+        self
+    }
+
     /// Id of this request: the same request again attaches to what it started.
     pub fn request(mut self, request: impl Into<String>) -> Self {
         self.request = Some(request.into());
@@ -132,19 +168,36 @@ impl StartCall {
         {
             return Err(ClientError::Retention(seconds));
         }
+        let mut signal = None;
+        if let Some((name, data)) = self.signal {
+            check_name("signal", &name)?;
+            signal = Some(Box::new(Signal::new(inner.new_id(), name, data?)));
+        }
         let mut handle = Handle {
             client: self.client.clone(),
             id: id.clone(),
             existing: false,
             reply: None,
             if_exists: self.if_exists,
+            replaces: None,
         };
-        if !new_id && handle.is_in_use(&self.queue).await? {
-            handle.existing = true;
-            return match self.if_exists {
-                IfExists::Attach => Ok(handle),
-                IfExists::Reject => Err(ClientError::Exists(id)),
-            };
+        let holder = match (new_id, self.if_exists) {
+            (true, _) => Holder::Nobody,
+            (_, IfExists::Replace) => self.client.make_way(&id, &self.queue).await?,
+            _ => self.client.holder(&id, &self.queue).await?,
+        };
+        match (holder, self.if_exists) {
+            (Holder::Nobody, _) => {}
+            (Holder::Free(run), _) | (Holder::Ended(run), IfExists::Replace) => {
+                handle.replaces = Some(run);
+            }
+            (_, IfExists::Reject) => return Err(ClientError::Exists(id)),
+            // The start takes the signal there.
+            (Holder::GoesOn, _) if signal.is_some() => handle.existing = true,
+            _ => {
+                handle.existing = true;
+                return Ok(handle);
+            }
         }
         let mut reply_to = None;
         if self.wait {
@@ -157,6 +210,10 @@ impl StartCall {
             version: self.version,
             reply_to,
             retention: self.retention,
+            result_ttl_ms: self.result_ttl.map(result_ttl_ms),
+            signal,
+            paused: self.paused,
+            replace: self.if_exists == IfExists::Replace,
             new_id,
             ..Start::new(self.workflow, input, asker)
         };
@@ -187,6 +244,13 @@ pub struct Handle {
     pub(crate) existing: bool,
     pub(crate) reply: Option<oneshot::Receiver<Reply>>,
     pub(crate) if_exists: IfExists,
+    /// The run of the ended one whose place it takes.
+    pub(crate) replaces: Option<Run>,
+}
+
+/// At least one: none is what an old start says.
+fn result_ttl_ms(ttl: Duration) -> u64 {
+    u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
 }
 
 impl Handle {
@@ -206,10 +270,13 @@ impl Handle {
     pub async fn wait(&mut self, timeout: Duration) -> Result<Ended, ClientError> {
         let deadline = self.client.inner.env.elapsed() + timeout;
         if let Some(reply) = self.reply.take() {
-            let answer = self.client.await_reply(&self.id, reply, deadline).await?;
+            let answer = self
+                .client
+                .await_reply(&self.id, self.replaces, reply, deadline)
+                .await?;
             if let Some((ended, exists)) = answer {
                 self.existing |= exists;
-                if exists && self.if_exists == IfExists::Reject {
+                if exists && self.if_exists != IfExists::Attach {
                     return Err(ClientError::Exists(self.id.clone()));
                 }
                 if let Some(ended) = ended {
@@ -218,7 +285,10 @@ impl Handle {
             }
         }
         let left = deadline.saturating_sub(self.client.inner.env.elapsed());
-        let waited = self.client.wait_started(&self.id, left).await;
+        let waited = self
+            .client
+            .wait_started(&self.id, self.replaces, left)
+            .await;
         waited.map_err(|error| match error {
             ClientError::Timeout { id, .. } => ClientError::Timeout { id, timeout },
             error => error,
@@ -231,19 +301,5 @@ impl Handle {
         timeout: Duration,
     ) -> Result<T, ClientError> {
         self.wait(timeout).await?.output()
-    }
-
-    /// Whether the id has a value, or a start in COMMANDS that nobody has taken yet.
-    async fn is_in_use(&self, queue: &str) -> Result<bool, ClientError> {
-        let (key, inner) = (self.id.key(), &self.client.inner);
-        let record = inner
-            .store
-            .get(Bucket::State, key.as_str(), Read::Leader)
-            .await?;
-        if record.is_some() {
-            return Ok(true);
-        }
-        let first = inner.store.first_command(queue, &key, 0).await?;
-        Ok(first.is_some_and(|(_, body)| matches!(Command::decode(&body), Ok(Command::Start(_)))))
     }
 }

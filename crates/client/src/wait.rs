@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, stream::BoxStream};
 use headwater_store::{Bucket, Change, Env, Read, StoreError};
-use headwater_wire::{Failure, InvocationId, Payload, Status, task::Reply};
+use headwater_wire::{Failure, InvocationId, Payload, Run, Status, Value, task::Reply};
 use serde::de::DeserializeOwned;
 use tokio::sync::oneshot;
 
@@ -95,7 +95,7 @@ impl Client {
         if self.read_state(id, Read::Leader).await?.is_none() && !self.start_is_pending(id).await? {
             return Err(ClientError::NotFound(id.clone()));
         }
-        self.wait_started(id, timeout).await
+        self.wait_started(id, None, timeout).await
     }
 
     async fn again(&self, id: &InvocationId) -> Result<Again, ClientError> {
@@ -117,9 +117,11 @@ impl Client {
     }
 
     /// Wait for the end of an invocation whose start was submitted.
+    /// `replaces`: the run of an ended one that has the id until the start is taken.
     pub(crate) async fn wait_started(
         &self,
         id: &InvocationId,
+        replaces: Option<Run>,
         timeout: Duration,
     ) -> Result<Ended, ClientError> {
         let inner = &self.inner;
@@ -130,7 +132,7 @@ impl Client {
             .await?;
         let mut again = self.again(id).await?;
         loop {
-            if let Some(ended) = self.read_end(id).await? {
+            if let Some(ended) = self.read_end(id, replaces).await? {
                 return Ok(ended);
             }
             let left = deadline.saturating_sub(inner.env.elapsed());
@@ -155,6 +157,7 @@ impl Client {
     pub(crate) async fn await_reply(
         &self,
         id: &InvocationId,
+        replaces: Option<Run>,
         mut reply: oneshot::Receiver<Reply>,
         deadline: Duration,
     ) -> Result<Option<(Option<Ended>, bool)>, ClientError> {
@@ -174,7 +177,7 @@ impl Client {
                     });
                 }
                 () = again.wait(inner.env.as_ref(), left) => {
-                    if let Some(ended) = self.read_end(id).await? {
+                    if let Some(ended) = self.read_end(id, replaces).await? {
                         break Some((Some(ended), false));
                     }
                 }
@@ -185,27 +188,50 @@ impl Client {
         Ok(answer)
     }
 
-    async fn read_end(&self, id: &InvocationId) -> Result<Option<Ended>, ClientError> {
-        let key = id.key();
-        let record = self
-            .inner
-            .store
-            .get(Bucket::State, key.as_str(), Read::Any)
-            .await;
-        let record = match record {
-            Ok(record) => record,
-            // An outage: wait on, the deadline decides.
-            Err(_) => return Ok(None),
+    /// How it has ended, if it has.
+    async fn read_end(
+        &self,
+        id: &InvocationId,
+        replaces: Option<Run>,
+    ) -> Result<Option<Ended>, ClientError> {
+        let Some(value) = self.read_ended(id, Read::Any).await? else {
+            return Ok(None);
         };
-        let Some(record) = record else {
+        if replaces != Some(value.run) {
+            return ended(value).map(Some);
+        }
+        if self.start_is_pending(id).await? {
+            return Ok(None);
+        }
+        // It was taken, or refused: then what was there before is what there is.
+        let value = self.read_ended(id, Read::Leader).await?;
+        value.map(ended).transpose()
+    }
+
+    async fn read_ended(
+        &self,
+        id: &InvocationId,
+        read: Read,
+    ) -> Result<Option<Value>, ClientError> {
+        let key = id.key();
+        let record = self.inner.store.get(Bucket::State, key.as_str(), read);
+        let Ok(Some(record)) = record.await else {
+            // None, or an outage: wait on, the deadline decides.
             return Ok(None);
         };
         let (value, _) = crate::inspect::decode(id.as_str(), &record.value)?;
-        Ok(value.status.is_ended().then_some(Ended {
+        Ok(value.status.is_ended().then_some(value))
+    }
+}
+
+fn ended(value: Value) -> Result<Ended, ClientError> {
+    match value.deleted_at {
+        Some(_) => Err(ClientError::NotFound(value.id)),
+        None => Ok(Ended {
             id: value.id,
             status: value.status,
             output: value.output,
             error: value.error,
-        }))
+        }),
     }
 }

@@ -2,7 +2,7 @@
 
 use headwater_store::{Bucket, Read};
 use headwater_wire::{
-    InvocationId, Key, Status, Value,
+    Code, InvocationId, Key, Status, Value,
     command::Asker,
     key_queue::KeyQueueValue,
     member::{Member, Role},
@@ -24,6 +24,10 @@ impl Client {
             return Ok(lines);
         }
         if let Some(parked) = &value.parked {
+            if parked.reason.code == Code::PAUSED {
+                lines.push(format!("`headwater resume {id}` lets it go on"));
+                return Ok(lines);
+            }
             lines.extend(parked.difference.iter().map(|d| {
                 format!(
                     "step {}: {} is {} in the journal, {} in the program",

@@ -40,10 +40,10 @@ use headwater_wire::{
     names::TimerId,
     send::Sent,
     turn::{EffectTag, LastTurn, Root},
-    value::{Encoder, JournalPart, Signals, Value as StoredValue, ValueError},
+    value::{Encoder, JournalPart, Parked, Signals, TakenSignal, Value as StoredValue, ValueError},
 };
 
-use self::pending::Pending;
+use self::{lifecycle::paused, pending::Pending};
 use crate::{
     mutant::{Mutant, is_broken},
     program::{Decision, End, LocalOutcome, LogLine, Program, ProgramInfo},
@@ -69,6 +69,7 @@ pub struct Invocation {
     /// it, or it was stopped there. Then a replay may go on where the journal ends.
     unfinished: bool,
     default_retention: Duration,
+    ended_by_last_turn: bool,
     logs: Vec<LogLine>,
 }
 
@@ -105,6 +106,8 @@ struct Draft {
     /// Decided by the program, not yet in the journal.
     undecided: VecDeque<Decision>,
     end: Option<End>,
+    /// The invocation ends with this turn.
+    ended: bool,
     /// The run that this turn ends, if another follows: that of the stored value.
     continued_from: Option<Run>,
     /// The page of that run that this turn writes.
@@ -173,6 +176,23 @@ impl Invocation {
             default_retention,
         } = birth;
         let queued = start.ticket.is_some() && !start.granted;
+        let paused = start.paused.then(|| {
+            let Mismatch { reason, difference } = paused("it was started paused".to_owned());
+            Parked {
+                reason,
+                at,
+                difference,
+            }
+        });
+        let mut signals = Signals::default();
+        if let Some(signal) = start.signal {
+            signals.taken.push(TakenSignal {
+                id: signal.id.clone(),
+                seq,
+                t: 0,
+            });
+            signals.waiting.push((*signal).into());
+        }
         let value = Value {
             format: limits::VALUE_FORMAT,
             id,
@@ -210,11 +230,11 @@ impl Invocation {
             retention: start.retention,
             result_ttl_ms: start.result_ttl_ms,
             replaced: None,
-            signals: Signals::default(),
+            signals,
             updates: BTreeMap::new(),
             answers: Vec::new(),
             cancel: None,
-            parked: None,
+            parked: paused,
             deferred: Vec::new(),
             suspected_crashes: 0,
             anchors: BTreeMap::new(),
@@ -239,6 +259,7 @@ impl Invocation {
             draft,
             unfinished: true,
             default_retention,
+            ended_by_last_turn: false,
             logs: Vec::new(),
         }
     }
@@ -284,6 +305,12 @@ impl Invocation {
     #[must_use]
     pub fn needs_program(&self) -> bool {
         !self.value.status.is_ended() && self.program.is_none()
+    }
+
+    /// Whether the last turn made here ended it: who waits for that is to be told.
+    #[must_use]
+    pub fn ended_by_last_turn(&self) -> bool {
+        self.ended_by_last_turn
     }
 
     /// Whether it was ever stored.
@@ -405,7 +432,12 @@ impl Invocation {
             return Retention::Seconds(2);
         }
         let default = Retention::Seconds(self.default_retention.as_secs());
-        match self.value.retention.unwrap_or(default) {
+        // Nothing is kept for good that was deleted.
+        let own = self
+            .value
+            .retention
+            .filter(|own| *own != Retention::Forever || self.value.deleted_at.is_none());
+        match own.unwrap_or(default) {
             Retention::Forever => Retention::Forever,
             Retention::Seconds(seconds) => {
                 Retention::Seconds(seconds.max(limits::RETENTION_MIN.as_secs()))

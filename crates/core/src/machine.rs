@@ -26,6 +26,9 @@ pub enum Placement {
     /// It is refused, or was answered long ago: these are to be told (and stored) before it is
     /// acknowledged.
     Tell(Vec<Effect>),
+    /// A start for which the id is free: a new invocation takes the place of this one, which has
+    /// ended, once what follows from its end is settled.
+    Supersede,
     /// It makes no sense here: to be dead-lettered.
     Foreign(&'static str),
     /// It can be taken only if no other command for this address, from this sequence up to its

@@ -44,11 +44,13 @@ pub enum Mutant {
     PagedEffects,
     /// Rule 2: the next local step starts before the last outcome is stored.
     NextStepEarly,
+    /// Rule 14: a paused invocation acts on whatever comes.
+    PauseActs,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::NoInheritance,
         Self::NoSettling,
         Self::StaleRead,
@@ -68,6 +70,7 @@ impl Mutant {
         Self::UnknownIsSuccess,
         Self::PagedEffects,
         Self::NextStepEarly,
+        Self::PauseActs,
     ];
 
     /// The rule of the design, and how it is broken.
@@ -115,6 +118,7 @@ impl Mutant {
             Self::NextStepEarly => {
                 "rule 2: the next local step starts before the last outcome is stored"
             }
+            Self::PauseActs => "rule 14: a paused invocation acts on whatever comes",
         }
     }
 }

@@ -5,6 +5,7 @@ mod commit;
 mod load;
 mod place;
 mod settle;
+mod supersede;
 mod wait;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};

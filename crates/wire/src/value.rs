@@ -4,7 +4,7 @@
 
 mod encoder;
 
-use std::{collections::BTreeMap, fmt, ops::RangeInclusive};
+use std::{collections::BTreeMap, fmt, ops::RangeInclusive, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -13,7 +13,7 @@ pub use encoder::Encoder;
 
 use crate::{
     Failure, InvocationId, Partition, Payload, Run, Timestamp,
-    command::{Asker, Channel, Retention, Ticket},
+    command::{Asker, Channel, Retention, Signal, Ticket},
     journal::Lines,
     limits::VALUE_FORMAT,
     payload::{self, present},
@@ -133,6 +133,18 @@ pub struct BufferedSignal {
     /// Inbox for the answer to an update.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply_to: Option<String>,
+}
+
+impl From<Signal> for BufferedSignal {
+    fn from(signal: Signal) -> Self {
+        Self {
+            id: signal.id,
+            name: signal.name,
+            data: signal.data,
+            channel: signal.channel,
+            reply_to: signal.reply_to,
+        }
+    }
 }
 
 /// A signal that was taken: its id is remembered for as long as it may come again.
@@ -520,6 +532,17 @@ struct JournalOnly<'a> {
 }
 
 impl Value {
+    /// Whether at this time another start may have the id: what had it has ended, and was deleted
+    /// or its result is older than its time to live.
+    #[must_use]
+    pub fn is_free(&self, at: Timestamp) -> bool {
+        let is_over = |ended: Timestamp| {
+            let ttl = self.result_ttl_ms.map(Duration::from_millis);
+            ttl.is_some_and(|ttl| ended.after(ttl) <= at)
+        };
+        self.deleted_at.is_some() || self.ended_at.is_some_and(is_over)
+    }
+
     /// As it is stored: the header, then the journal whose lines are copied as they are.
     pub fn encode(&self, journal: &JournalPart) -> Result<Vec<u8>, ValueError> {
         let mut bytes = Vec::with_capacity(640 + journal.tail.bytes());

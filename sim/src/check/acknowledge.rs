@@ -83,11 +83,19 @@ fn of_invocation(known: &Known, seen: &Seen, command: &Command, seq: u64) -> Che
                 seen.value.ticket.as_ref() == Some(ticket) && seen.value.status == Status::Queued;
             require(!waits, "the invocation still waits for it")
         }
+        Command::Terminate(_) => {
+            let ended = seen.value.status.is_ended();
+            require(ended, "the invocation was not terminated")
+        }
+        Command::Pause(pause) => {
+            let taken = seen.taken.contains(&pause.id)
+                || seen.value.status.is_ended()
+                || seen.value.parked.is_some();
+            require(taken, "the invocation was not paused")
+        }
         Command::Resume { .. } | Command::Submit(_) | Command::Release(_) => Ok(()),
         // None of these is served: they go to the dead letters, as was looked at above.
-        Command::Terminate(_)
-        | Command::Pause(_)
-        | Command::Delete(_)
+        Command::Delete(_)
         | Command::Heartbeat(_)
         | Command::Hook(_)
         | Command::Await(_)

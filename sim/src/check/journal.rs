@@ -4,8 +4,9 @@
 use bytes::Bytes;
 use headwater_store::Ttl;
 use headwater_wire::{
-    Code, Entry, Run, Value,
+    Code, Command, Entry, Run, Status, Value,
     command::Retention,
+    turn::Root,
     value::{JournalPart, Signals},
 };
 
@@ -19,7 +20,7 @@ pub(super) fn stored(known: &mut Known, key: &str, bytes: &Bytes, ttl: Ttl) -> R
     let (value, journal) = Value::decode(bytes).map_err(|error| error.to_string())?;
     check_ttl(known, &value, ttl)?;
     if let Some(parked) = &value.parked
-        && parked.reason.code != Code::POISON
+        && ![Code::POISON, Code::PAUSED].contains(&parked.reason.code)
     {
         return Err(format!("parked: {}", parked.reason));
     }
@@ -87,6 +88,10 @@ fn follows(
     if before.status.is_ended() {
         return Err("a value followed the end of its run".to_owned());
     }
+    let goes_on = journal.entries != old.entries && !value.status.is_ended();
+    if before.status == Status::Paused && goes_on && !is_resumed(known, value) {
+        return Err("it was paused, and goes on though nobody has resumed it".to_owned());
+    }
     if value.turn.number != before.turn.number + 1 {
         let (was, is) = (before.turn.number, value.turn.number);
         return Err(format!("turn {is} follows turn {was}"));
@@ -109,6 +114,18 @@ fn follows(
         return Err(format!("page {page} is not what the value held"));
     }
     parse(journal.tail.text())
+}
+
+/// Whether somebody has resumed it with this turn.
+fn is_resumed(known: &Known, value: &Value) -> bool {
+    let resumes = |root: &Root| match root {
+        Root::Command(seq) => {
+            let command = known.commands.get(seq).map(|(_, command)| command);
+            matches!(command, Some(Command::Resume { .. }))
+        }
+        Root::Timer(_) => false,
+    };
+    value.turn.roots.iter().any(resumes)
 }
 
 /// The id is used again, or the same invocation continues as new.

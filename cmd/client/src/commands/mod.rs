@@ -4,6 +4,7 @@ mod check;
 mod dead_letters;
 mod export;
 mod inspect;
+mod lifecycle;
 mod list;
 mod start;
 mod status;
@@ -31,6 +32,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Problem> {
         Command::Check(args) => check::check(&globals, &args).await,
         Command::Signal(args) => tell::signal(&globals, &args).await,
         Command::Cancel(args) => tell::cancel(&open().await?, &args).await,
+        Command::Terminate(args) => lifecycle::terminate(&open().await?, &args).await,
+        Command::Pause(args) => lifecycle::pause(&open().await?, &args).await,
+        Command::Delete(args) => lifecycle::delete(&open().await?, &args).await,
         Command::Resume(args) => tell::resume(&open().await?, &args.id).await,
         Command::List(args) => list::list(&open().await?, args).await,
         Command::Members => list::members(&open().await?).await,

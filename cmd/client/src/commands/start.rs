@@ -29,6 +29,13 @@ struct Plan {
     workflow: String,
     key: Option<String>,
     input: Payload,
+    signal: Option<(String, Payload)>,
+}
+
+/// `NAME`, or `NAME=JSON`.
+fn signal(text: &str) -> Result<(String, Payload), Problem> {
+    let (name, data) = text.split_once('=').unwrap_or((text, "null"));
+    Ok((name.to_owned(), input::read("--signal", data)?))
 }
 
 impl Plan {
@@ -55,6 +62,7 @@ impl Plan {
             input: input::read("--input", input)?,
             workflow,
             key,
+            signal: args.signal.as_deref().map(signal).transpose()?,
         })
     }
 }
@@ -101,6 +109,7 @@ pub(crate) async fn start(globals: &Globals, args: StartArgs) -> Result<(), Prob
         .if_exists(match args.if_exists {
             IfExists::Attach => client::IfExists::Attach,
             IfExists::Reject => client::IfExists::Reject,
+            IfExists::Replace => client::IfExists::Replace,
         });
     if let Some(id) = args.id {
         call = call.id(id.as_str());
@@ -113,6 +122,15 @@ pub(crate) async fn start(globals: &Globals, args: StartArgs) -> Result<(), Prob
     }
     if let Some(version) = args.version {
         call = call.version(version);
+    }
+    if let Some(ttl) = args.ttl {
+        call = call.result_ttl(ttl);
+    }
+    if args.paused {
+        call = call.paused();
+    }
+    if let Some((name, data)) = plan.signal {
+        call = call.with_signal_payload(name, data);
     }
     if args.wait {
         call = call.expect_outcome();

@@ -11,8 +11,22 @@ async fn help_teaches_by_examples_and_lists_the_exit_codes() {
         "--nats-url",
     ]);
     let commands = [
-        "start", "status", "wait", "inspect", "history", "export", "signal", "cancel", "resume",
-        "list", "watch", "why", "members",
+        "start",
+        "status",
+        "wait",
+        "inspect",
+        "history",
+        "export",
+        "signal",
+        "cancel",
+        "terminate",
+        "pause",
+        "delete",
+        "resume",
+        "list",
+        "watch",
+        "why",
+        "members",
     ];
     for command in commands {
         let example = format!("headwater {command}");

@@ -162,7 +162,28 @@ impl Invocation {
     }
 
     pub(super) fn finish(&mut self, end: Result<Payload, Failure>, now: Timestamp) {
-        self.let_go_all(Why::Ended, &[]);
+        let status = match &end {
+            Ok(_) => Status::Completed,
+            Err(failure) if failure.code == Code::CANCELLED && self.value.cancel.is_some() => {
+                Status::Cancelled
+            }
+            Err(_) => Status::Failed,
+        };
+        self.finish_as(status, end, now);
+    }
+
+    /// End it with this status, whatever it was at.
+    pub(super) fn finish_as(
+        &mut self,
+        status: Status,
+        end: Result<Payload, Failure>,
+        now: Timestamp,
+    ) {
+        let why = match status {
+            Status::Terminated => Why::Terminated,
+            _ => Why::Ended,
+        };
+        self.let_go_all(why, &[]);
         self.value.deferred.clear();
         self.value.parked = None;
         self.value.signals.waiting.clear();
@@ -170,13 +191,8 @@ impl Invocation {
         self.draft.end = None;
         self.draft.effects.retain(|effect| !effect.is_of_step());
         self.value.ended_at = Some(now.max(self.value.updated_at));
-        self.value.status = match &end {
-            Ok(_) => Status::Completed,
-            Err(failure) if failure.code == Code::CANCELLED && self.value.cancel.is_some() => {
-                Status::Cancelled
-            }
-            Err(_) => Status::Failed,
-        };
+        self.value.status = status;
+        self.draft.ended = true;
         match end {
             Ok(output) => self.value.output = Some(output),
             Err(error) => self.value.error = Some(error.within_limits()),

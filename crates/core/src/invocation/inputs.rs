@@ -2,12 +2,12 @@
 
 use headwater_wire::{
     Code, Command, Entry, Failure, InvocationId, Payload, Run, Timestamp,
-    command::{Cancel, Outcome, Signal},
+    command::{Cancel, Outcome, Signal, Start},
     limits,
     names::TimerId,
     task::idempotency_key,
     turn::{EffectTag, Root},
-    value::{BufferedSignal, Cancelled, Deferred, Status, TakenSignal},
+    value::{Cancelled, Deferred, Status},
 };
 
 use super::{
@@ -25,8 +25,24 @@ impl Invocation {
     /// Take a command that [`place`](crate::Machine::place) says to take.
     pub(super) fn take_command(&mut self, command: Command, seq: u64, now: Timestamp) {
         self.add_root(root_of(&command, seq));
-        if let Command::Grant(_) = command {
-            return self.take_grant(now);
+        let command = match command {
+            // All that it brings to an invocation that has its id.
+            Command::Start(Start {
+                signal: Some(signal),
+                ..
+            }) => Command::Signal(*signal),
+            command => command,
+        };
+        match command {
+            Command::Grant(_) => return self.take_grant(now),
+            Command::Terminate(_) | Command::Pause(_) | Command::Delete(_) => {
+                return self.take_lifecycle(command, seq, now);
+            }
+            Command::Resume { id } if self.take_resume(id.clone(), seq, now) => return,
+            Command::Cancel(Cancel { reason, .. }) if self.is_held_at_its_start() => {
+                return self.take_cancel(reason, now);
+            }
+            _ => {}
         }
         if self.value.parked.is_some() {
             if self.program.is_none() {
@@ -50,14 +66,14 @@ impl Invocation {
             Command::TimerFired(TimerId { step, .. }) => self.wake_step(step, now),
             Command::Signal(signal) => self.take_signal(signal, seq, now),
             Command::Cancel(Cancel { reason, .. }) => self.take_cancel(reason, now),
-            Command::Terminate(_) | Command::Pause(_) | Command::Delete(_) => {
-                self.take_lifecycle(command, now);
-            }
             Command::Heartbeat(heartbeat) => self.take_heartbeat(heartbeat),
             Command::Hook(hook) => self.take_hook(hook, seq, now),
             Command::Grant(_)
             | Command::Start(_)
             | Command::Resume { .. }
+            | Command::Terminate(_)
+            | Command::Pause(_)
+            | Command::Delete(_)
             | Command::Submit(_)
             | Command::Release(_)
             | Command::Await(_)
@@ -354,27 +370,8 @@ impl Invocation {
     }
 
     fn take_signal(&mut self, signal: Signal, seq: u64, now: Timestamp) {
-        let t = self.t(now);
-        let Signal {
-            id,
-            name,
-            data,
-            channel,
-            reply_to,
-            ..
-        } = signal;
-        self.value.signals.taken.push(TakenSignal {
-            id: id.clone(),
-            seq,
-            t,
-        });
-        self.value.signals.waiting.push(BufferedSignal {
-            id,
-            name,
-            data,
-            channel,
-            reply_to,
-        });
+        self.remember(signal.id.clone(), seq, now);
+        self.value.signals.waiting.push(signal.into());
         if self.is_live() {
             self.settle_program(now);
         }
@@ -386,7 +383,7 @@ impl Invocation {
             at: now,
         });
         let failure = cancelled(&reason);
-        if self.value.status == Status::Queued {
+        if self.value.status == Status::Queued || self.is_held_at_its_start() {
             return self.finish(Err(failure), now);
         }
         let t = self.t(now);
@@ -405,9 +402,12 @@ impl Invocation {
         }
     }
 
-    /// Its turn has come: the program starts.
-    fn take_grant(&mut self, now: Timestamp) {
+    /// Its turn has come: the program starts. That of a paused one starts when it is resumed.
+    pub(super) fn take_grant(&mut self, now: Timestamp) {
         self.value.status = Status::Running;
+        if self.is_paused() {
+            return;
+        }
         let t = self.t(now);
         self.push(&Entry::Granted { t });
         let at = self.at(t);
@@ -461,7 +461,7 @@ impl Invocation {
     }
 
     /// Act on what was deferred, one after another, as far as the turn has room.
-    fn act_on_deferred(&mut self, now: Timestamp) {
+    pub(super) fn act_on_deferred(&mut self, now: Timestamp) {
         while !self.value.deferred.is_empty()
             && self.is_live()
             && !self.has_undecided()

@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Machine for Invocation {
-    fn place(&self, command: &Command, seq: u64, _now: Timestamp) -> Placement {
+    fn place(&self, command: &Command, seq: u64, now: Timestamp) -> Placement {
         // Whatever something hangs on, or the last turn rests on, was taken.
         let root = root_of(command, seq);
         if !matches!(command, Command::Start(_))
@@ -25,8 +25,11 @@ impl Machine for Invocation {
         {
             return Placement::Taken;
         }
+        if self.is_for_the_one_before(command, seq) {
+            return Placement::Drop("it was for the invocation that had the id before");
+        }
         match command {
-            Command::Start(start) => self.place_start(start, seq),
+            Command::Start(start) => self.place_start(start, seq, now),
             Command::Submit(_) | Command::Release(_) => Placement::Foreign(
                 "a command for the queue of a partition key, sent to an invocation",
             ),
@@ -42,13 +45,12 @@ impl Machine for Invocation {
             Command::Outcome(outcome) => self.place_outcome(outcome),
             Command::TimerFired(timer) => self.place_timer(*timer),
             Command::Signal(signal) => {
-                let signals = &self.value.signals;
-                if signals.taken.iter().any(|taken| taken.id == signal.id) {
+                if self.has_taken(&signal.id) {
                     Placement::Taken
                 } else if self.value.status.is_ended() {
                     Placement::Drop("the invocation has ended")
                 } else if self.buffer_is_full(signal.data.bytes().len())
-                    || signals.taken.len() >= 2 * limits::SIGNALS_TAKEN_MAX
+                    || self.value.signals.taken.len() >= 2 * limits::SIGNALS_TAKEN_MAX
                 {
                     Placement::Wait
                 } else {
@@ -65,10 +67,7 @@ impl Machine for Invocation {
                     self.place_in_turn()
                 }
             }
-            Command::Resume { .. } => match self.value.parked {
-                Some(_) => self.place_in_turn(),
-                None => Placement::Drop("the invocation is not parked"),
-            },
+            Command::Resume { id } => self.place_resume(id),
             Command::Grant(ticket) => match &self.value.ticket {
                 Some(own) if own == ticket && self.value.status == Status::Queued => {
                     self.place_in_turn()
@@ -154,7 +153,7 @@ impl Machine for Invocation {
 
 impl Invocation {
     /// Take it, unless the program has first to finish what it decided.
-    fn place_in_turn(&self) -> Placement {
+    pub(super) fn place_in_turn(&self) -> Placement {
         let finishing = self.value.parked.is_none() && self.has_more();
         match self.deferred_is_full() || finishing {
             true => Placement::Wait,
@@ -179,16 +178,18 @@ impl Invocation {
                 || deferred.iter().map(bytes).sum::<usize>() >= limits::TURN_BYTES_MAX)
     }
 
-    fn buffer_is_full(&self, more_bytes: usize) -> bool {
+    pub(super) fn buffer_is_full(&self, more_bytes: usize) -> bool {
         let waiting = &self.value.signals.waiting;
         let bytes: usize = waiting.iter().map(|signal| signal.data.bytes().len()).sum();
         waiting.len() >= limits::SIGNALS_BUFFERED_MAX
             || (!waiting.is_empty() && bytes + more_bytes > limits::PAYLOAD_BYTES_MAX)
     }
 
-    fn place_start(&self, start: &Start, seq: u64) -> Placement {
+    /// `at`: when the start was stored in COMMANDS.
+    fn place_start(&self, start: &Start, seq: u64, at: Timestamp) -> Placement {
         if start.asker != self.value.asker {
-            return self.refuse_start(start);
+            let placed = self.place_rival(start, seq, at);
+            return placed.unwrap_or_else(|| self.refuse_start(start));
         }
         match (&start.ticket, &self.value.ticket) {
             // The same request was queued twice: the second ticket has nobody to use it.

@@ -48,6 +48,7 @@ impl Invocation {
             draft: Draft::default(),
             unfinished: false,
             default_retention,
+            ended_by_last_turn: false,
             logs: Vec::new(),
         };
         invocation.unfinished = invocation.value.turn.partial;
@@ -168,13 +169,13 @@ impl Invocation {
         pages: &[impl AsRef<[u8]>],
         now: Timestamp,
     ) -> Result<(), Mismatch> {
-        let is_new = self.revision == 0;
+        let is_new = self.value.turn.number == 0;
         let entries = self.entries(pages).map_err(|error| Mismatch {
             reason: Failure::fatal(Code::DECODE, error.to_string()),
             difference: Vec::new(),
         })?;
-        if self.value.status == Status::Queued {
-            // It starts when it is granted, not before.
+        if self.value.status == Status::Queued || self.is_held_at_its_start() {
+            // It starts when it is granted or resumed, not before.
             self.program = Some(super::Attached::new(program));
             return Ok(());
         }
@@ -288,6 +289,9 @@ impl Invocation {
             .as_ref()
             .is_some_and(|parked| parked.reason == reason && parked.difference == difference);
         self.program = None;
+        for pending in self.pending.values_mut() {
+            pending.running = false;
+        }
         if same {
             return;
         }

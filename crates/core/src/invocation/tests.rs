@@ -4,12 +4,14 @@
 mod check;
 mod children;
 mod continue_as_new;
+mod lifecycle;
 mod model;
 mod partial;
 mod retry;
 mod scopes;
 mod sends;
 mod sleep;
+mod supersede;
 
 use std::{task::Waker, time::Duration};
 

@@ -60,6 +60,7 @@ impl Invocation {
         self.describe();
         self.draft.dirty = false;
         self.draft.continued_from = None;
+        self.ended_by_last_turn = std::mem::take(&mut self.draft.ended);
         let value = self
             .encoder
             .encode(&self.value, &self.journal)
@@ -134,6 +135,7 @@ impl Invocation {
         if !self.value.status.is_ended() && self.value.status != Status::Queued {
             let busy = self.pending.values().any(Pending::is_busy);
             self.value.status = match (&self.value.parked, busy || self.pending.is_empty()) {
+                (Some(_), _) if self.is_paused() => Status::Paused,
                 (Some(_), _) => Status::Parked,
                 (None, true) => Status::Running,
                 (None, false) => Status::Waiting,
@@ -146,6 +148,8 @@ impl Invocation {
         let value = &self.value;
         let message = value.error.as_ref().map(|error| error.message.as_str());
         match value.status {
+            _ if value.deleted_at.is_some() => "deleted".to_owned(),
+            _ if self.is_paused() => self.why_paused(),
             Status::Queued => match &value.ticket {
                 Some(ticket) => format!(
                     "waits for its turn among the invocations of partition key {:?}",
@@ -164,6 +168,21 @@ impl Invocation {
             }
             _ => self.why_waiting(),
         }
+    }
+
+    fn why_paused(&self) -> String {
+        let Some(parked) = &self.value.parked else {
+            return "paused".to_owned();
+        };
+        let reason = match parked.reason.message.as_str() {
+            "" => "no reason was given",
+            reason => reason,
+        };
+        let queued = match self.value.status {
+            Status::Queued => "; its turn has not come either",
+            _ => "",
+        };
+        format!("paused since {}: {reason}{queued}", parked.at)
     }
 
     fn why_waiting(&self) -> String {

@@ -239,7 +239,7 @@ impl Actor {
             return;
         };
         let value = invocation.value();
-        if !value.status.is_ended() {
+        if !invocation.ended_by_last_turn() {
             return;
         }
         self.shared.metrics.ended.inc();

@@ -1,15 +1,15 @@
 //! Getting the machine: a brand-new start needs no read, everything else reads the value
 //! through the leader.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use headwater_core::{
-    Invocation, KeyQueue,
+    Invocation, KeyQueue, Workflow,
     invocation::Birth,
     mutant::{Mutant, is_broken},
 };
 use headwater_store::{Bucket, Read, Record, StoreError, Verdict};
-use headwater_wire::{Code, Command, Failure, command::Start, id::Owner};
+use headwater_wire::{Code, Command, Failure, Status, Value, command::Start, id::Owner};
 
 use super::{Actor, Loaded};
 use crate::{
@@ -190,27 +190,43 @@ impl Actor {
         start: Start,
         delivered: Delivered,
     ) -> bool {
-        let queued = start.ticket.is_some() && !start.granted;
         self.new_start = is_new_start(&delivered);
-        let found = self
-            .shared
-            .registry
-            .find(&start.workflow, start.version.as_deref());
-        let (version, workflow) = match found {
-            Found::Here(version, workflow) => (version, Some(workflow.clone())),
-            _ if self.may_yet_be_run(&start, &delivered) => {
-                self.give_back(delivered).await;
-                while let Some(other) = self.queue.pop_front() {
-                    self.give_back(other).await;
-                }
-                return false;
+        let Some(chosen) = self.choose(&start, &delivered) else {
+            self.give_back(delivered).await;
+            while let Some(other) = self.queue.pop_front() {
+                self.give_back(other).await;
             }
-            _ => (start.version.clone().unwrap_or_default(), None),
+            return false;
         };
-        let failure = workflow
-            .is_none()
-            .then(|| unregistered(&start, &self.address.queue));
-        let birth = Birth {
+        let birth = self.birth(id, chosen.version, &delivered);
+        let invocation = Invocation::create(start, birth);
+        self.born(invocation, chosen.workflow, delivered);
+        true
+    }
+
+    /// What a start is to run. None: it may yet be run, elsewhere or later.
+    pub(super) fn choose(&self, start: &Start, delivered: &Delivered) -> Option<Chosen> {
+        let registry = &self.shared.registry;
+        match registry.find(&start.workflow, start.version.as_deref()) {
+            Found::Here(version, workflow) => Some(Chosen {
+                version,
+                workflow: Some(Arc::clone(workflow)),
+            }),
+            _ if self.may_yet_be_run(start, delivered) => None,
+            _ => Some(Chosen {
+                version: start.version.clone().unwrap_or_default(),
+                workflow: None,
+            }),
+        }
+    }
+
+    pub(super) fn birth(
+        &self,
+        id: headwater_wire::InvocationId,
+        version: String,
+        delivered: &Delivered,
+    ) -> Birth {
+        Birth {
             id,
             queue: self.address.queue.clone(),
             partition: self.address.partition,
@@ -218,24 +234,36 @@ impl Actor {
             at: delivered.delivery.stored_at,
             version,
             default_retention: self.shared.config.retention,
-        };
+        }
+    }
+
+    /// Keep a new invocation, begun as far as it can begin. Without its workflow it fails.
+    pub(super) fn born(
+        &mut self,
+        invocation: Invocation,
+        workflow: Option<Arc<dyn Workflow>>,
+        delivered: Delivered,
+    ) {
         let now = self.shared.env.now();
-        let mut invocation = Box::new(Invocation::create(start, birth));
+        let mut invocation = Box::new(invocation);
+        let waits = invocation.value().status == Status::Queued || invocation.is_paused();
         let suspected = delivered.delivery.deliveries > SUSPECT_AFTER;
-        match (failure, workflow) {
-            (Some(failure), _) => invocation.fail(failure, &[], now),
-            _ if queued => {}
+        match workflow {
+            None => {
+                let failure = unregistered(invocation.value());
+                invocation.fail(failure, &[], now);
+            }
+            Some(_) if waits => {}
             // Its handling may have killed engines: store that it is begun before it is.
-            _ if suspected => {
+            Some(_) if suspected => {
                 invocation.suspect_crash();
             }
-            (None, Some(workflow)) => {
+            Some(workflow) => {
                 let program = workflow.instantiate(invocation.program_info());
                 if let Err(mismatch) = invocation.attach(program, &[] as &[&[u8]], now) {
                     invocation.park(mismatch, now);
                 }
             }
-            (None, None) => {}
         }
         tracing::info!(
             invocation_id = %invocation.value().id,
@@ -246,7 +274,6 @@ impl Actor {
         self.loaded = Some(Loaded::Invocation(invocation));
         self.settled = true;
         self.cold = false;
-        true
     }
 
     /// Whether another engine has the workflow, or one may come within the grace.
@@ -327,6 +354,13 @@ impl Actor {
     }
 }
 
+/// The workflow that a start is to run, and its version.
+pub(super) struct Chosen {
+    pub(super) version: String,
+    /// None: nobody has it.
+    pub(super) workflow: Option<Arc<dyn Workflow>>,
+}
+
 enum ReadError {
     Store(StoreError),
     Unreadable(String),
@@ -346,16 +380,18 @@ fn is_new_start(delivered: &Delivered) -> bool {
         && delivered.delivery.deliveries == 1
 }
 
-fn unregistered(start: &Start, queue: &str) -> Failure {
-    let version = start
-        .version
-        .as_ref()
-        .map_or_else(String::new, |version| format!(" version {version}"));
+fn unregistered(value: &Value) -> Failure {
+    let version = match value.version.as_str() {
+        "" => String::new(),
+        version => format!(" version {version}"),
+    };
+    let Value {
+        queue, workflow, ..
+    } = value;
     Failure::fatal(
         Code::UNREGISTERED,
         format!(
-            "no engine of task queue {queue:?} has workflow {:?}{version}: register it in a processor of that queue, or start one that does; `headwater members` lists what each has",
-            start.workflow
+            "no engine of task queue {queue:?} has workflow {workflow:?}{version}: register it in a processor of that queue, or start one that does; `headwater members` lists what each has"
         ),
     )
 }

@@ -9,7 +9,7 @@ use headwater_core::{
     mutant::{Mutant, is_broken},
 };
 use headwater_store::{StoreError, Verdict};
-use headwater_wire::{Code, Command, Failure, Status, Value, limits, names::Address, turn::Root};
+use headwater_wire::{Code, Command, Failure, Value, limits, names::Address, turn::Root};
 
 use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER};
 use crate::{
@@ -52,17 +52,30 @@ impl Actor {
             let machine = loaded.machine();
             let placement = match machine.turn_is_full() {
                 true => Placement::Wait,
-                false => machine.place(
-                    &delivered.command,
-                    delivered.delivery.seq,
-                    self.shared.env.now(),
-                ),
+                false => {
+                    // Whether an id was free for a start does not hang on when it is looked at.
+                    let at = match delivered.command {
+                        Command::Start(_) => delivered.delivery.stored_at,
+                        _ => self.shared.env.now(),
+                    };
+                    machine.place(&delivered.command, delivered.delivery.seq, at)
+                }
             };
             // A turn that is not stored yet must not decide that something is dropped or told.
             let placement = match placement {
-                Placement::Drop(_) | Placement::Tell(_) if machine.has_turn() => Placement::Wait,
+                Placement::Drop(_) | Placement::Tell(_) | Placement::Supersede
+                    if machine.has_turn() =>
+                {
+                    Placement::Wait
+                }
                 placement => placement,
             };
+            // By an old value that would be dropped or refused which belongs to a newer one.
+            let is_final = matches!(placement, Placement::Drop(_) | Placement::Tell(_));
+            let stale = is_final && self.fresh_at < delivered.received;
+            if stale && !is_broken(Mutant::StaleDrop) && !self.refresh().await {
+                return Err(self.lost(delivered, &mut later));
+            }
             match placement {
                 Placement::Take => self.take(delivered, &mut later).await?,
                 Placement::TakeInOrder { from_seq } => {
@@ -85,10 +98,6 @@ impl Actor {
                 }
                 Placement::Taken => self.hold(delivered).await,
                 Placement::Drop(reason) => {
-                    let stale = self.fresh_at < delivered.received;
-                    if stale && !is_broken(Mutant::StaleDrop) && !self.refresh().await {
-                        return Err(self.lost(delivered, &mut later));
-                    }
                     self.shared.metrics.dropped.inc();
                     tracing::debug!(key = %self.address.key, command = delivered.command.name(), reason, "dropped");
                     self.answer(&delivered, Verdict::Ack).await;
@@ -96,9 +105,14 @@ impl Actor {
                 Placement::Tell(_) if is_broken(Mutant::SilentRefusal) => {
                     self.answer(&delivered, Verdict::Ack).await;
                 }
+                Placement::Supersede => self.supersede(delivered).await,
                 Placement::Tell(tell) => {
                     emit(&self.shared, tell).await;
-                    self.answer(&delivered, Verdict::Ack).await;
+                    match self.rests_on(&delivered.root) {
+                        // It has brought a signal.
+                        true => self.hold(delivered).await,
+                        false => self.answer(&delivered, Verdict::Ack).await,
+                    }
                 }
                 Placement::Foreign(reason) => {
                     self.shared
@@ -185,6 +199,10 @@ impl Actor {
             }
             Err(Lost) => return Err(self.lost(delivered, later)),
         }
+        if let Command::Delete(_) = delivered.command {
+            // It takes away what the effects of the last turn are made of.
+            self.settle().await;
+        }
         let now = self.shared.env.now();
         let Some(loaded) = &mut self.loaded else {
             later.push_back(delivered);
@@ -199,8 +217,20 @@ impl Actor {
         loaded
             .machine_mut()
             .take(command, delivered.delivery.seq, now);
-        self.held.push(delivered);
+        self.keep(delivered, later);
         Ok(())
+    }
+
+    /// Hold what was taken. A start has only brought a signal: once that is stored, it is placed
+    /// again, and its asker told that the id is in use.
+    fn keep(&mut self, mut delivered: Delivered, later: &mut VecDeque<Delivered>) {
+        match delivered.command {
+            Command::Start(_) => {
+                delivered.room = None;
+                later.push_back(delivered);
+            }
+            _ => self.held.push(delivered),
+        }
     }
 
     /// See that an invocation has its program before it acts.
@@ -208,16 +238,15 @@ impl Actor {
         let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
             return Ok(Ready::Yes);
         };
-        let queued = invocation.value().status == Status::Queued;
-        if !invocation.needs_program()
-            || (queued && !matches!(delivered.command, Command::Grant(_)))
-        {
+        if !invocation.needs_program_for(&delivered.command) {
             return Ok(Ready::Yes);
         }
         if invocation.has_turn() {
+            // What was parked in this very turn is stored before it is resumed.
+            let resumes = matches!(delivered.command, Command::Resume { .. });
             return Ok(match invocation.value().parked {
-                Some(_) => Ready::Yes,
-                None => Ready::No,
+                Some(_) if !resumes => Ready::Yes,
+                _ => Ready::No,
             });
         }
         // Its program was stopped in this memory, which keeps no pages: read it again.
@@ -310,6 +339,14 @@ impl Actor {
             && machine.is_anchor(root)
             && last.roots.contains(root)
             && !own.is_some_and(|rest| rest.starts_with('-'))
+    }
+
+    /// Whether the last turn rests on a command, or something hangs on it.
+    fn rests_on(&self, root: &Root) -> bool {
+        self.loaded.as_ref().is_some_and(|loaded| {
+            let machine = loaded.machine();
+            machine.last_turn().roots.contains(root) || machine.is_anchor(root)
+        })
     }
 
     /// Hold a command that was taken, until it may be acknowledged.

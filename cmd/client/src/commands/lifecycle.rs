@@ -1,0 +1,103 @@
+//! `terminate`, `pause` and `delete`: how people rule the life of an invocation.
+
+use headwater::{
+    ClientError,
+    client::Deleted,
+    wire::{Code, InvocationId, Status},
+};
+use serde::Serialize;
+
+use crate::{
+    args::{DeleteArgs, PauseArgs, TerminateArgs},
+    exit::Problem,
+    output::shown,
+    session::Session,
+};
+
+/// The result of each of them.
+#[derive(Serialize)]
+struct Ruled<'a> {
+    invocation_id: &'a InvocationId,
+    /// False: there was nothing to do.
+    sent: bool,
+    /// How it had ended before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Status>,
+}
+
+pub(crate) async fn terminate(session: &Session, args: &TerminateArgs) -> Result<(), Problem> {
+    let TerminateArgs { id, reason, code } = args;
+    let code = code.clone().map(Code::new);
+    let asked = session.client.terminate_with(id, reason, code).await;
+    let shown_id = shown(id.as_str());
+    let text =
+        format!("Terminate requested of {shown_id}; `headwater wait {shown_id}` waits for its end");
+    tell(session, id, asked, &text)
+}
+
+pub(crate) async fn pause(session: &Session, args: &PauseArgs) -> Result<(), Problem> {
+    let PauseArgs { id, reason } = args;
+    let asked = session.client.pause(id, reason).await;
+    let shown_id = shown(id.as_str());
+    let text =
+        format!("Pause requested of {shown_id}; `headwater resume {shown_id}` lets it go on");
+    tell(session, id, asked, &text)
+}
+
+/// The result of `delete`.
+#[derive(Serialize)]
+struct Gone<'a> {
+    invocation_id: &'a InvocationId,
+    entries: u64,
+    kv: usize,
+    was_running: bool,
+}
+
+pub(crate) async fn delete(session: &Session, args: &DeleteArgs) -> Result<(), Problem> {
+    let id = &args.id;
+    let Deleted {
+        entries,
+        kv,
+        was_running,
+    } = session.client.delete(id, args.force).await?;
+    match session.out.is_json() {
+        true => session.out.json(&Gone {
+            invocation_id: id,
+            entries,
+            kv,
+            was_running,
+        }),
+        false => session.out.line(format_args!(
+            "Delete requested of {}: {entries} journal entries, {kv} key-value pairs",
+            shown(id.as_str())
+        )),
+    }
+}
+
+fn tell(
+    session: &Session,
+    id: &InvocationId,
+    asked: Result<(), ClientError>,
+    text: &str,
+) -> Result<(), Problem> {
+    // What was wanted is so already, or can never be.
+    let status = match asked {
+        Err(ClientError::AlreadyEnded { status, .. }) => Some(status),
+        asked => {
+            asked?;
+            None
+        }
+    };
+    match (session.out.is_json(), status) {
+        (true, status) => session.out.json(&Ruled {
+            invocation_id: id,
+            sent: status.is_none(),
+            status,
+        }),
+        (false, None) => session.out.line(text),
+        (false, Some(status)) => session.out.line(format_args!(
+            "{} has ended as {status} already, nothing to do",
+            shown(id.as_str())
+        )),
+    }
+}
