@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures::future::{BoxFuture, join_all};
 use headwater_core::{Context, Error, Retry, StepInfo};
 use headwater_store::Env;
-use headwater_wire::{InvocationId, Run, task::idempotency_key};
+use headwater_wire::{InvocationId, Run, journal::ParentClose, task::idempotency_key};
 use headwater_worker::ActivityContext;
 use serde::{Deserialize, Serialize};
 
@@ -59,6 +59,21 @@ pub enum Op {
     Signals(String, u32),
     /// Wait for a signal, so many milliseconds at the most.
     SignalOrTimeout(String, u64),
+    /// Another script as a child.
+    Child(Child),
+}
+
+/// A child, and how long its parent waits for it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Child {
+    /// What it does.
+    pub script: Box<Script>,
+    /// What becomes of it when its parent no longer waits.
+    pub on_close: ParentClose,
+    /// In milliseconds; 0: it is detached; none: without limit.
+    pub patience_ms: Option<u64>,
+    /// Whether it has the partition key of its kind.
+    pub keyed: bool,
 }
 
 /// A step.
@@ -161,6 +176,7 @@ impl Work {
 
 const FAILED: &str = "failed";
 const TIMED_OUT: &str = "timed out";
+const BEGUN: &str = "begun";
 
 /// A failed step is a result; a cancelled one ends the workflow.
 fn text(result: Result<u64, Error>) -> Result<String, Error> {
@@ -225,6 +241,7 @@ async fn run_op(ctx: &Context, op: Op, lab: &Lab) -> Result<String, Error> {
             }
             Ok(signals(&all))
         }
+        Op::Child(child) => child.run(ctx).await,
         Op::SignalOrTimeout(name, ms) => {
             let wait = ctx.signal::<u64>(name).timeout(Duration::from_millis(ms));
             match wait.await {
@@ -232,6 +249,62 @@ async fn run_op(ctx: &Context, op: Op, lab: &Lab) -> Result<String, Error> {
                 Err(error) if error.is_timeout() => Ok(TIMED_OUT.to_owned()),
                 Err(error) => Err(error),
             }
+        }
+    }
+}
+
+impl Child {
+    async fn run(self, ctx: &Context) -> Result<String, Error> {
+        let call = ctx.child::<Vec<String>>(WORKFLOW, &self.script);
+        let mut call = call.on_close(self.on_close);
+        if self.keyed {
+            call = call.key("children");
+        }
+        if self.patience_ms == Some(0) {
+            call.detach()?;
+            // A run has to await something.
+            ctx.sleep(Duration::from_millis(1)).await?;
+            return Ok(BEGUN.to_owned());
+        }
+        let begun = call.begin()?;
+        let result = match self.patience_ms {
+            None => begun.await,
+            Some(ms) => {
+                let sleep = ctx.sleep(Duration::from_millis(ms));
+                match futures::future::select(begun, sleep).await {
+                    futures::future::Either::Left((result, _)) => result,
+                    futures::future::Either::Right((slept, _)) => {
+                        slept?;
+                        return Ok(TIMED_OUT.to_owned());
+                    }
+                }
+            }
+        };
+        let output = result?;
+        Ok(format!("{} of a child", output.len()))
+    }
+
+    fn possible(&self) -> Vec<String> {
+        let ops = self.script.ops.len() * (self.script.more_runs as usize + 1);
+        let returned = format!("{ops} of a child");
+        match self.patience_ms {
+            Some(0) => vec![BEGUN.to_owned()],
+            Some(_) => vec![returned, TIMED_OUT.to_owned()],
+            None => vec![returned],
+        }
+    }
+
+    fn random(dice: &mut Dice) -> Self {
+        let policies = [
+            ParentClose::Cancel,
+            ParentClose::Cancel,
+            ParentClose::Abandon,
+        ];
+        Self {
+            script: Box::new(Script::random(dice, false)),
+            on_close: *dice.pick(&policies),
+            patience_ms: *dice.pick(&[None, None, None, Some(0), Some(1), Some(500), Some(4_000)]),
+            keyed: dice.chance(0.2),
         }
     }
 }
@@ -382,6 +455,13 @@ impl Script {
                 next();
                 Possible::Signals(name.clone(), 1, true)
             }
+            Op::Child(child) => {
+                next();
+                if child.patience_ms.is_some() {
+                    next();
+                }
+                Possible::OneOf(child.possible())
+            }
         };
         self.ops.iter().map(possible).collect()
     }
@@ -412,7 +492,8 @@ pub fn signal_data(name: &str, number: u32) -> u64 {
 
 impl Op {
     fn random(dice: &mut Dice, index: u64, with_signals: bool) -> Self {
-        match dice.below(if with_signals { 13 } else { 10 }) {
+        // A child has no children, so that worlds stay small.
+        match dice.below(if with_signals { 14 } else { 10 }) {
             0..3 => Self::Work(Work::random(dice)),
             3 => Self::Chain(match dice.chance(0.25) {
                 true => dice.between(40, 110) as u32,
@@ -430,6 +511,7 @@ impl Op {
             8 => Self::Sleep(*dice.pick(&[1, 100, 1_000, 1_999, 2_001, 3_500, 7_000])),
             9 => Self::Work(Work::quick()),
             10 | 11 => Self::Signals(format!("signal-{index}"), dice.between(1, 3) as u32),
+            12 => Self::Child(Child::random(dice)),
             _ => Self::SignalOrTimeout(
                 format!("signal-{index}"),
                 *dice.pick(&[10, 1_000, 3_000, 8_000]),

@@ -10,7 +10,7 @@ use headwater_wire::{
 
 use super::{
     Known,
-    effects::schedule_name,
+    effects::{child_of, schedule_name},
     known::{Kind, Seen},
 };
 
@@ -61,7 +61,7 @@ fn of_invocation(known: &Known, seen: &Seen, command: &Command, seq: u64) -> Che
             resting || !seen.value.turn.partial,
             "the turn that rests on it has still to go on",
         )?;
-        settled(seen)?;
+        settled(known, seen)?;
     }
     match command {
         Command::Start(start) => started(known, seen, start, seq),
@@ -111,7 +111,7 @@ fn require(holds: bool, otherwise: &str) -> Checked {
 }
 
 /// The effects of the last turn, on which it rests, have happened or are no longer needed.
-fn settled(seen: &Seen) -> Checked {
+fn settled(known: &Known, seen: &Seen) -> Checked {
     let run = seen.value.run;
     for effect in &seen.value.turn.effects {
         let (name, needed) = match effect {
@@ -128,6 +128,22 @@ fn settled(seen: &Seen) -> Checked {
                 };
                 (schedule_name(timer), seen.open.contains_key(step))
             }
+            EffectTag::Send(index) => {
+                let sent = seen.value.sends.get(*index as usize);
+                let Some(of) = sent.and_then(child_of) else {
+                    continue;
+                };
+                let about = format!(
+                    "child {}/{} of the turn that rests on it has not left",
+                    of.1, of.2
+                );
+                require(known.asked.contains(&of), &about)?;
+                continue;
+            }
+            EffectTag::TellParent => {
+                require_told(known, &seen.value.asker)?;
+                continue;
+            }
             _ => continue,
         };
         if needed && !seen.done.contains(&name) {
@@ -137,7 +153,25 @@ fn settled(seen: &Seen) -> Checked {
     Ok(())
 }
 
+/// A parent was told the outcome of its step.
+fn require_told(known: &Known, asker: &Asker) -> Checked {
+    let Asker::Parent {
+        invocation,
+        run,
+        step,
+        ..
+    } = asker
+    else {
+        return Ok(());
+    };
+    let told = (invocation.key().to_string(), *run, *step);
+    require(known.told.contains(&told), "its parent was not told")
+}
+
 fn started(known: &Known, seen: &Seen, start: &Start, seq: u64) -> Checked {
+    if seen.value.status.is_ended() || start.asker != seen.value.asker {
+        require_told(known, &start.asker)?;
+    }
     if seen.starts.contains(&seq) {
         return Ok(());
     }

@@ -2,9 +2,10 @@
 
 use headwater_store::Message;
 use headwater_wire::{
-    Command, Key, Task,
-    command::Ticket,
+    Command, Key, Run, Task,
+    command::{Asker, Start, Submit, Ticket},
     names::{Address, TimerId},
+    send::{Sent, SentCommand},
 };
 
 use super::Known;
@@ -28,8 +29,18 @@ pub(super) fn published(
                 true => command_published(known, to, &command),
                 false => Ok(()),
             };
-            if let Command::Release(ticket) = &command {
-                known.released.insert((to.key.to_string(), ticket.number));
+            match &command {
+                Command::Release(ticket) => {
+                    known.released.insert((to.key.to_string(), ticket.number));
+                }
+                Command::Outcome(outcome) => {
+                    let of = (to.key.to_string(), outcome.run, outcome.step);
+                    known.told.insert(of);
+                }
+                Command::Start(start) | Command::Submit(Submit { start, .. }) => {
+                    known.asked.extend(parent_of(start));
+                }
+                _ => {}
             }
             known.commands.insert(seq, (to.key.clone(), command));
             checked
@@ -102,11 +113,50 @@ fn command_published(known: &Known, to: &Address, command: &Command) -> Result<(
     match command {
         Command::Start(start) => match &start.ticket {
             Some(ticket) => queue_sent(known, to, ticket, start.granted),
-            None => Ok(()),
+            None => child_started(known, start),
         },
+        Command::Submit(submit) => child_started(known, &submit.start),
         Command::Grant(ticket) => queue_sent(known, to, ticket, true),
         Command::Release(ticket) => released(known, ticket),
         _ => Ok(()),
+    }
+}
+
+/// Who asked for a child, if a step did: key, run and step.
+pub(super) fn parent_of(start: &Start) -> Option<(String, Run, u32)> {
+    match &start.asker {
+        Asker::Parent {
+            invocation,
+            run,
+            step,
+            ..
+        } => Some((invocation.key().to_string(), *run, *step)),
+        Asker::Request(_) => None,
+    }
+}
+
+/// The child that a message starts.
+pub(super) fn child_of(sent: &Sent) -> Option<(String, Run, u32)> {
+    match sent {
+        Sent::Command {
+            command: SentCommand::Start(start) | SentCommand::Submit { start, .. },
+            ..
+        } => parent_of(start),
+        _ => None,
+    }
+}
+
+/// An engine starts nothing but children that were decided.
+fn child_started(known: &Known, start: &Start) -> Result<(), String> {
+    let Some((key, run, step)) = parent_of(start) else {
+        return Ok(());
+    };
+    let parent = known.invocations.get(&key);
+    match parent.is_some_and(|parent| parent.children.contains(&(run, step))) {
+        true => Ok(()),
+        false => Err(format!(
+            "child {run}/{step} left before the value that decides it was stored"
+        )),
     }
 }
 

@@ -12,6 +12,7 @@ use headwater_wire::{
 
 use super::{
     Known,
+    effects::child_of,
     known::{Kind, Open, Seen},
 };
 
@@ -179,6 +180,7 @@ impl Seen {
             open: [].into(),
             begun: [].into(),
             inputs: [].into(),
+            children: [].into(),
             timers: [].into(),
             starts,
             taken: [].into(),
@@ -198,6 +200,10 @@ impl Seen {
     /// Take the new entries of the value, which has been put in place.
     fn take(&mut self, entries: &[Entry]) -> Result<(), String> {
         let run = self.value.run;
+        // Not by the journal: a run may start one in the turn that ends it.
+        let children = self.value.sends.iter().filter_map(child_of);
+        let children = children.map(|(_, run, step)| (run, step));
+        self.children.extend(children);
         for entry in entries {
             self.take_entry(run, entry)?;
         }
@@ -223,7 +229,11 @@ impl Seen {
                 Ok(())
             }
             note if note.is_note() => match note.begins() {
-                Some(steps) => self.count(*steps.start()),
+                Some(steps) => {
+                    // A detached child tells its outcome all the same.
+                    self.begun.insert((run, *steps.start()), 1);
+                    self.count(*steps.start())
+                }
                 None => Ok(()),
             },
             Entry::Child(child) => self.decide(run, child.step, Kind::Child),

@@ -36,6 +36,10 @@ pub struct Known {
     pub(super) repeats: Vec<Repeat>,
     /// When two engines were found to be at a key, by key.
     pub(super) contended: BTreeMap<String, Vec<Duration>>,
+    /// Starts of children and outcomes for parents that were ever published: by the key, run and
+    /// step of the parent.
+    pub(super) asked: BTreeSet<(String, Run, u32)>,
+    pub(super) told: BTreeSet<(String, Run, u32)>,
     /// Ticket that was let run last, by key of the queue.
     pub(super) last_let_run: BTreeMap<String, u64>,
 }
@@ -65,6 +69,8 @@ pub(super) struct Seen {
     pub(super) begun: BTreeMap<(Run, u32), u32>,
     /// Inputs of activities.
     pub(super) inputs: BTreeMap<(Run, u32), Payload>,
+    /// Children that were ever decided.
+    pub(super) children: BTreeSet<(Run, u32)>,
     /// Timers that were ever set.
     pub(super) timers: BTreeSet<(Run, u32, u32)>,
     /// Starts that were ever taken.
@@ -118,6 +124,8 @@ impl Known {
             ran: BTreeMap::new(),
             repeats: Vec::new(),
             contended: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            told: BTreeSet::new(),
             last_let_run: BTreeMap::new(),
         }
     }
