@@ -102,9 +102,10 @@ impl From<ClientError> for Problem {
                 failure.code.as_str().to_owned(),
                 format!("{message}; `headwater inspect {id}` shows its steps"),
             ),
-            ClientError::Id(_) | ClientError::Name(_) | ClientError::Retention(_) => {
-                Self::usage(message)
-            }
+            ClientError::Id(_)
+            | ClientError::Name(_)
+            | ClientError::Duration(_)
+            | ClientError::Retention(_) => Self::usage(message),
             ClientError::Payload(error) => {
                 let failure = Failure::from(error);
                 Self::new(

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use headwater_store::{StoreError, address::AddressError};
 use headwater_wire::{
-    Failure, InvocationId, Status, id::IdError, names::NameError, payload::PayloadError,
+    Failure, InvocationId, Status, duration::DurationError, id::IdError, names::NameError,
+    payload::PayloadError,
 };
 
 /// Why a call of the client did not do what it was asked.
@@ -67,6 +68,9 @@ pub enum ClientError {
     /// An input, output or signal.
     #[error(transparent)]
     Payload(#[from] PayloadError),
+    /// A time to live that is none.
+    #[error(transparent)]
+    Duration(#[from] DurationError),
     /// A retention that the rules do not allow.
     #[error(
         "a retention of {0} s is too short: use {min} s or more, since an id must not be forgotten while a message about it may be under way",

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use headwater_store::Message;
 use headwater_wire::{
-    Command, InvocationId, Key, Payload, Run,
+    Command, IntoDuration, InvocationId, Key, Payload, Run,
     command::{Asker, Retention, Signal, Start, Submit},
+    duration::DurationError,
     limits,
     names::{DEFAULT_QUEUE, check_name},
     payload::PayloadError,
@@ -43,7 +44,7 @@ pub struct StartCall {
     request: Option<String>,
     if_exists: IfExists,
     retention: Option<Retention>,
-    result_ttl: Option<Duration>,
+    result_ttl: Option<Result<Duration, DurationError>>,
     paused: bool,
     signal: Option<(String, Result<Payload, PayloadError>)>,
     wait: bool,
@@ -119,8 +120,8 @@ impl StartCall {
 
     /// How long its result answers for it, counted from its end: after that, another start of the
     /// id runs anew. Without it, for as long as it is kept ([`StartCall::retention`]).
-    pub fn result_ttl(mut self, ttl: Duration) -> Self {
-        self.result_ttl = Some(ttl);
+    pub fn result_ttl(mut self, ttl: impl IntoDuration) -> Self {
+        self.result_ttl = Some(ttl.into_duration());
         self
     }
 
@@ -210,7 +211,7 @@ impl StartCall {
             version: self.version,
             reply_to,
             retention: self.retention,
-            result_ttl_ms: self.result_ttl.map(result_ttl_ms),
+            result_ttl_ms: self.result_ttl.transpose()?.map(result_ttl_ms),
             signal,
             paused: self.paused,
             replace: self.if_exists == IfExists::Replace,

@@ -298,11 +298,7 @@ async fn a_result_is_kept_for_its_ttl_and_then_runs_again() {
             call = call.expect_outcome();
         }
         async move {
-            let mut handle = call
-                .result_ttl(Duration::from_millis(500))
-                .send()
-                .await
-                .unwrap();
+            let mut handle = call.result_ttl("500ms").send().await.unwrap();
             let result: u32 = handle.result(SOON).await.unwrap();
             (result, handle.existing())
         }
@@ -337,11 +333,7 @@ async fn rivals_for_an_id_that_is_free_run_it_once() {
     let engines = [counting(&store, &runs).await, counting(&store, &runs).await];
     let client = &engines[0].client();
     let call = || client.start("count").input(&false).id("x");
-    let mut first = call()
-        .result_ttl(Duration::from_millis(1))
-        .send()
-        .await
-        .unwrap();
+    let mut first = call().result_ttl("1ms").send().await.unwrap();
     assert_eq!(first.result::<u32>(SOON).await.unwrap(), 1);
     pause_ms(20).await;
     let rivals = (0..10).map(|_| async {
