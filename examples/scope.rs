@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater::{prelude::*, wire::InvocationId};
+use headwater::{ClientError, prelude::*, wire::InvocationId};
 use headwater_examples::Outcome;
 
 async fn search(ctx: Context, sources: Vec<String>) -> Result<String> {
@@ -46,7 +46,10 @@ async fn drive(client: Client) -> Outcome {
 
 /// Sources that have answered so far.
 async fn answers(client: &Client, id: &InvocationId) -> Outcome<usize> {
-    let state = client.state(id).await?;
+    let state = match client.state(id).await {
+        Err(ClientError::NotFound(_)) => return Ok(0), // its start is under way
+        state => state?,
+    };
     let journal = client.history(&state).await?;
     Ok(journal
         .iter()

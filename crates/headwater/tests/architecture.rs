@@ -115,6 +115,7 @@ fn nothing_points_back() {
             "headwater-cmd-bench",
             "headwater-hello-service",
             "headwater-crash",
+            "headwater-examples",
             "headwater-sim",
         ],
     ];

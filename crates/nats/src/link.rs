@@ -193,15 +193,10 @@ impl Link {
     }
 
     /// Wait until the server has processed all that was sent so far. async-nats' `flush` only
-    /// awaits the socket, so this asks a question that nobody answers: the server says so.
+    /// awaits the socket, so this asks what everybody may ask.
     pub(crate) async fn round_trip(&self) -> Result<(), StoreError> {
-        let nobody = self.client.new_inbox();
-        let asked = self.request(nobody, None, Bytes::new(), self.timeout);
-        match asked.await {
-            // "No responders" is the answer; without a connection it would be an error.
-            Err(StoreError::Unavailable(_)) if self.state.borrow().connected => Ok(()),
-            answer => answer.map(|_| ()),
-        }
+        let asked = self.api::<Ignored>("INFO", &Ignored {}, self.timeout);
+        asked.await?.map(|_| ()).map_err(StoreError::from)
     }
 }
 

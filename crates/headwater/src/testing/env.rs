@@ -64,8 +64,17 @@ impl Env for Clock {
     }
 
     fn random(&self) -> u128 {
-        u128::from(self.drawn.fetch_add(1, Relaxed))
+        let drawn = 2 * self.drawn.fetch_add(1, Relaxed);
+        u128::from(mixed(drawn)) << 64 | u128::from(mixed(drawn + 1))
     }
+}
+
+/// Numbers in a row, spread over all bits: ids are made of some of them. (SplitMix64)
+fn mixed(number: u64) -> u64 {
+    let mut z = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
 }
 
 /// A process: everything that was spawned in it ends when it is killed.

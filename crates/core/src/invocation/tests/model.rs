@@ -8,7 +8,6 @@ use headwater_wire::{
     ask::{Heartbeat, Hook},
     command::{Channel, Signal},
     journal::{ActivityOptions, ChildSpec, Of, ParentClose, Sending},
-    lifecycle::{Delete, Pause, Terminate},
     send::{Recipient, Sent, SentCommand},
     signal_box::Unawait,
 };
@@ -297,22 +296,8 @@ fn a_command_that_nothing_serves_is_foreign() {
         name: "go".into(),
         channel: Channel::Signal,
     }]]);
-    let (id, reason) = (String::from("x"), String::new());
-    let code = None;
+    let id = String::from("x");
     for command in [
-        Command::Terminate(Terminate {
-            id: id.clone(),
-            reason: reason.clone(),
-            code,
-        }),
-        Command::Pause(Pause {
-            id: id.clone(),
-            reason,
-        }),
-        Command::Delete(Delete {
-            id: id.clone(),
-            force: false,
-        }),
         Command::Heartbeat(Heartbeat {
             run: Run::default(),
             step: 1,
