@@ -1,11 +1,20 @@
 //! The arguments. What each command does stands here, examples in [`crate::help`].
 
+pub(crate) mod bulk;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
-use headwater::wire::{InvocationId, Status};
+use headwater::{
+    client::{Cursor, Filter},
+    wire::{InvocationId, Status},
+};
 
-use crate::{help, output::Format};
+use crate::{
+    args::bulk::{Pace, Whom},
+    help,
+    output::Format,
+};
 
 /// Longest `--timeout`.
 const TIMEOUT_MAX: Duration = Duration::from_secs(366 * 24 * 3600);
@@ -77,10 +86,19 @@ pub(crate) enum Command {
     Delete(DeleteArgs),
     /// Let a paused invocation go on, or a parked one try again after a fixed build was deployed
     #[command(after_help = help::RESUME)]
-    Resume(IdArg),
+    Resume(ResumeArgs),
     /// List invocations, the newest first
     #[command(after_help = help::LIST)]
     List(ListArgs),
+    /// Show an invocation with its children, and theirs
+    #[command(after_help = help::TREE)]
+    Tree(IdArg),
+    /// Count the invocations by status
+    #[command(after_help = help::METRICS)]
+    Metrics,
+    /// Count what waits in the work queues: commands and timers by task queue, tasks by topic
+    #[command(after_help = help::DEPTHS)]
+    Depths,
     /// Follow changes live, of all invocations or of one until it has ended
     #[command(after_help = help::WATCH)]
     Watch(WatchArgs),
@@ -115,6 +133,9 @@ pub(crate) struct CheckArgs {
     /// Only live ones of this workflow
     #[arg(long, requires = "live", value_name = "NAME")]
     pub(crate) workflow: Option<String>,
+    /// Only live ones that fit, for example "version=1.2.0 and created<2h ago"
+    #[arg(long = "where", requires = "live", value_name = "FILTER", value_parser = bulk::filter)]
+    pub(crate) filter: Option<Filter>,
     /// Accept that the build lacks a workflow or version: such invocations would wait
     #[arg(long)]
     pub(crate) allow_missing: bool,
@@ -180,53 +201,72 @@ pub(crate) struct WaitArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
 pub(crate) struct SignalArgs {
-    /// Invocation id
-    pub(crate) id: InvocationId,
+    #[command(flatten)]
+    pub(crate) whom: Whom,
     /// Name of the signal, as the workflow waits for it
     pub(crate) name: String,
     /// Data: JSON, @file, or - for stdin [default: null]
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     pub(crate) data: Option<String>,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    #[command(flatten)]
+    pub(crate) whom: Whom,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct CancelArgs {
-    /// Invocation id
-    pub(crate) id: InvocationId,
+    #[command(flatten)]
+    pub(crate) whom: Whom,
     /// Why, for whoever looks at it later
     #[arg(long, value_name = "TEXT", default_value = "cancelled by an operator")]
     pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TerminateArgs {
-    /// Invocation id
-    pub(crate) id: InvocationId,
+    #[command(flatten)]
+    pub(crate) whom: Whom,
     /// Why, for whoever looks at it later
     #[arg(long, value_name = "TEXT", default_value = "terminated by an operator")]
     pub(crate) reason: String,
     /// Code of its error [default: interrupted]
     #[arg(long, value_name = "WORD", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) code: Option<String>,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct DeleteArgs {
-    /// Invocation id
-    pub(crate) id: InvocationId,
+    #[command(flatten)]
+    pub(crate) whom: Whom,
     /// End it first if it goes on
     #[arg(long)]
     pub(crate) force: bool,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct PauseArgs {
-    /// Invocation id
-    pub(crate) id: InvocationId,
+    #[command(flatten)]
+    pub(crate) whom: Whom,
     /// Why, for whoever looks at it later
     #[arg(long, value_name = "TEXT", default_value = "paused by an operator")]
     pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
 }
 
 #[derive(Debug, Args)]
@@ -237,6 +277,12 @@ pub(crate) struct ListArgs {
     /// Only of this workflow
     #[arg(long, value_name = "NAME")]
     pub(crate) workflow: Option<String>,
+    /// Only what fits, for example "search.total>=10 and created<2h ago"
+    #[arg(long = "where", value_name = "FILTER", value_parser = bulk::filter)]
+    pub(crate) filter: Option<Filter>,
+    /// Only what comes after this place, as the page before has told it
+    #[arg(long, value_name = "CURSOR")]
+    pub(crate) after: Option<Cursor>,
     /// At most so many
     #[arg(long, value_name = "N", default_value_t = 100)]
     pub(crate) limit: usize,

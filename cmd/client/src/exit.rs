@@ -96,7 +96,9 @@ impl From<ClientError> for Problem {
             ClientError::StillRunning { .. } => Self::new(Exit::Exists, "running", message),
             ClientError::IsChild { .. } => Self::new(Exit::Exists, "is_child", message),
             ClientError::Exists(_) => Self::new(Exit::Exists, "exists", message),
-            ClientError::Timeout { .. } => Self::new(Exit::TimedOut, "timeout", message),
+            ClientError::Timeout { .. } | ClientError::Unchanged { .. } => {
+                Self::new(Exit::TimedOut, "timeout", message)
+            }
             ClientError::Failed { id, failure, .. } => Self::new(
                 Exit::WorkflowFailed,
                 failure.code.as_str().to_owned(),
@@ -105,6 +107,7 @@ impl From<ClientError> for Problem {
             ClientError::Id(_)
             | ClientError::Name(_)
             | ClientError::Duration(_)
+            | ClientError::Rate(_)
             | ClientError::Retention(_) => Self::usage(message),
             ClientError::Payload(error) => {
                 let failure = Failure::from(error);

@@ -82,6 +82,7 @@ Examples:
   headwater check --build target/release/my-processor journals order-7.json
   headwater check --build target/release/my-processor --live
   headwater check --build target/release/my-processor --live --workflow order
+  headwater check --build target/release/my-processor --live --where 'version=1.2.0'
 
 The build replays each journal and connects to nothing. Without this command:
   HEADWATER_CHECK=journals target/release/my-processor
@@ -93,13 +94,18 @@ pub(crate) const SIGNAL: &str = "\
 Examples:
   headwater signal order-7 approval --data '{\"by\": \"ada\"}'
   headwater signal order-7 photo --data @photo.json
-  headwater signal order-7 go";
+  headwater signal order-7 go
+  headwater signal --where 'workflow=order and key=ada' go --dry-run
+
+`headwater list --help` tells what can stand in --where. Those that have ended are left alone.";
 
 pub(crate) const CANCEL: &str = "\
 Examples:
   headwater cancel order-7
   headwater cancel order-7 --reason 'the customer called'
   headwater cancel order-7 && headwater wait order-7
+  headwater cancel --where 'status=waiting and created<1 week ago' --dry-run
+  headwater cancel --where 'status=waiting and created<1 week ago' --rate 50
 
 It returns when the request is stored; the workflow then cleans up and ends.";
 
@@ -108,6 +114,7 @@ Examples:
   headwater terminate order-7
   headwater terminate order-7 --reason 'over budget' --code budget
   headwater terminate order-7 && headwater wait order-7
+  headwater terminate --where 'workflow=order and created<1 week ago' --dry-run
 
 It returns when the request is stored. `headwater cancel` lets the workflow clean up instead.";
 
@@ -116,6 +123,7 @@ Examples:
   headwater pause order-7 --reason 'the warehouse is closed'
   headwater list --status paused
   headwater resume order-7
+  headwater pause --where 'workflow=order' && headwater resume --where 'status=paused' --rate 20
 
 Signals, results and timers that come meanwhile are kept, and acted on once it is resumed.";
 
@@ -123,6 +131,7 @@ pub(crate) const DELETE: &str = "\
 Examples:
   headwater delete order-7
   headwater delete order-7 --force                 ends it first if it goes on
+  headwater delete --where 'ended<2 days ago' --rate 50
 
 Exit codes: 0 it is being deleted, 3 no such invocation, 6 it goes on, or its parent does.";
 
@@ -130,13 +139,49 @@ pub(crate) const RESUME: &str = "\
 Examples:
   headwater list --status parked
   headwater why order-7
-  headwater resume order-7";
+  headwater resume order-7
+  headwater resume --where 'status=parked and workflow=order' --rate 10";
 
 pub(crate) const LIST: &str = "\
 Examples:
   headwater list
   headwater list --status failed --workflow order --limit 20
-  headwater list --output json                     one array, each with its status and why";
+  headwater list --where 'workflow=order and search.total>=10 and created<2h ago'
+  headwater list --where 'parent=order-7'
+  headwater list --limit 20 --after 1763719200000000/order-7
+  headwater list --output json                     one array, each with its status and why
+
+--where takes conditions with `and` between them:
+  status                                   = != in    status in (failed, cancelled)
+  id workflow version queue key parent     = != in    null: there is none
+  created updated ended      = != < <= > >=           2026-11-21, 2026-11-21T08:30:00Z, 2h ago
+  search.ATTRIBUTE           = != < <= > >= in        a number, true, false, null, else a text
+In quotes anything is a text: id='order 7'.
+
+More than --limit: the last line tells the --after of the next page; in JSON it is the cursor of
+the last object.";
+
+pub(crate) const TREE: &str = "\
+Examples:
+  headwater tree order-7
+  headwater tree order-7 --output json             each with its children";
+
+pub(crate) const METRICS: &str = "\
+Examples:
+  headwater metrics
+  headwater metrics --output json
+
+It counts what is kept, so of ended ones only those within their retention. An invocation that
+has continued as new is several executions; journal entries are those of the last one. A
+processor tells its own figures at GET /metrics.";
+
+pub(crate) const DEPTHS: &str = "\
+Examples:
+  headwater depths
+  headwater depths --output json
+
+What is being worked on counts until it is done, so a busy system never shows nothing. Tasks that
+only grow: no worker takes from that topic (`headwater members`).";
 
 pub(crate) const WATCH: &str = "\
 Examples:

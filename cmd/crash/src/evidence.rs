@@ -88,7 +88,7 @@ impl Evidence {
         log: &Log,
     ) -> Result<Self, CrashError> {
         let mut invocations = Vec::new();
-        for state in client.list(&Filter::default()).await? {
+        for state in client.list(&Filter::new()).await?.states {
             let entries = client.history(&state).await?;
             match Invocation::new(&state.value, entries) {
                 Some(invocation) => invocations.push(invocation),

@@ -49,6 +49,14 @@ pub enum ClientError {
         /// How long was waited.
         timeout: Duration,
     },
+    /// It has not changed in time.
+    #[error("the invocation {id} has not changed within {timeout:?}")]
+    Unchanged {
+        /// Which.
+        id: InvocationId,
+        /// How long was waited.
+        timeout: Duration,
+    },
     /// It ended without an output.
     #[error("the invocation {id} ended as {status}: {failure}")]
     Failed {
@@ -77,6 +85,9 @@ pub enum ClientError {
         min = headwater_wire::limits::RETENTION_MIN.as_secs()
     )]
     Retention(u64),
+    /// A rate that is none.
+    #[error("a rate of {0} a second cannot be kept: use a positive number")]
+    Rate(f64),
     /// A value in EXECUTION_STATE or JOURNAL that cannot be read.
     #[error("the state of {id} cannot be read: {reason}")]
     Unreadable {

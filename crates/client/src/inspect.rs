@@ -1,10 +1,9 @@
-//! Looking: states, journals, lists, changes, members, dead letters.
+//! Looking: states, journals, changes, members, dead letters.
 
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use headwater_store::{Bucket, Change, DeadRecord, Read};
 use headwater_wire::{
-    Entry, InvocationId, Key, Status, Timestamp, Value, journal::Lines, member::Member,
-    value::JournalPart,
+    Entry, InvocationId, Key, Timestamp, Value, journal::Lines, member::Member, value::JournalPart,
 };
 
 use crate::{Client, ClientError};
@@ -20,17 +19,6 @@ pub struct State {
     pub revision: u64,
     /// The bytes as stored, JSON.
     pub json: bytes::Bytes,
-}
-
-/// What to list.
-#[derive(Clone, Debug, Default)]
-pub struct Filter {
-    /// Only of this status.
-    pub status: Option<Status>,
-    /// Only of this workflow.
-    pub workflow: Option<String>,
-    /// At most so many, the newest.
-    pub limit: Option<usize>,
 }
 
 /// A change of an invocation.
@@ -51,7 +39,7 @@ pub(crate) fn decode(id: &str, bytes: &[u8]) -> Result<(Value, JournalPart), Cli
     })
 }
 
-fn state(record: headwater_store::Record) -> Result<State, ClientError> {
+pub(crate) fn state(record: headwater_store::Record) -> Result<State, ClientError> {
     let (value, journal) = decode(&record.key, &record.value)?;
     Ok(State {
         value,
@@ -61,7 +49,7 @@ fn state(record: headwater_store::Record) -> Result<State, ClientError> {
     })
 }
 
-fn is_built_in(key: &str) -> bool {
+pub(crate) fn is_built_in(key: &str) -> bool {
     Key::parse(key).is_ok_and(|key| key.is_built_in())
 }
 
@@ -113,40 +101,6 @@ impl Client {
         }
         let key = state.value.id.key();
         Ok(self.inner.store.pages(&key, pages).await?)
-    }
-
-    /// States by a filter, newest first. Reads them all: for people, not for programs.
-    pub async fn list(&self, filter: &Filter) -> Result<Vec<State>, ClientError> {
-        let mut records = self.inner.store.scan(Bucket::State).await?;
-        let mut states = Vec::new();
-        while let Some(record) = records.try_next().await? {
-            if is_built_in(&record.key) {
-                continue;
-            }
-            let key = record.key.clone();
-            let state = match state(record) {
-                Ok(state) => state,
-                // One that cannot be read must not hide the others.
-                Err(error) => {
-                    tracing::warn!(key, %error, "left out of the list");
-                    continue;
-                }
-            };
-            let fits = state.value.deleted_at.is_none()
-                && filter
-                    .status
-                    .is_none_or(|status| status == state.value.status)
-                && filter
-                    .workflow
-                    .as_ref()
-                    .is_none_or(|workflow| *workflow == state.value.workflow);
-            if fits {
-                states.push(state);
-            }
-        }
-        states.sort_by_key(|state| std::cmp::Reverse(state.value.created_at));
-        states.truncate(filter.limit.unwrap_or(usize::MAX));
-        Ok(states)
     }
 
     /// The states of all invocations, or of one, and then each change.

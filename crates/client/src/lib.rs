@@ -1,22 +1,35 @@
 //! The client: starts invocations, waits for them, signals and cancels them, looks at them.
 //! It needs nothing but the store: no engine has to run for a command to be submitted.
 
+mod bulk;
+mod change;
 mod client;
 mod error;
 mod events;
 mod export;
+mod filter;
+mod handle;
 mod holder;
 mod inspect;
 mod lifecycle;
+mod metrics;
+mod page;
 mod replies;
 mod start;
+mod tree;
 mod typed;
 mod wait;
 mod why;
 
+pub use bulk::{Bulk, BulkItem, BulkReport, BulkResult, BulkRun};
 pub use client::Client;
 pub use error::ClientError;
-pub use inspect::{Filter, State, WatchEvent};
+pub use filter::{Filter, FilterError, Operator};
+pub use handle::Handle;
+pub use inspect::{State, WatchEvent};
 pub use lifecycle::Deleted;
-pub use start::{Handle, IfExists, StartCall};
+pub use metrics::SystemMetrics;
+pub use page::{Cursor, Page};
+pub use start::{IfExists, StartCall};
+pub use tree::Tree;
 pub use wait::{Ended, ReadAgain};

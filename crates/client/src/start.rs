@@ -4,18 +4,16 @@ use std::time::Duration;
 
 use headwater_store::Message;
 use headwater_wire::{
-    Command, IntoDuration, InvocationId, Key, Payload, Run,
+    Command, IntoDuration, InvocationId, Key, Payload,
     command::{Asker, Retention, Signal, Start, Submit},
     duration::DurationError,
     limits,
     names::{DEFAULT_QUEUE, check_name},
     payload::PayloadError,
-    task::Reply,
 };
-use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::oneshot;
+use serde::Serialize;
 
-use crate::{Client, ClientError, Ended, holder::Holder};
+use crate::{Client, ClientError, Handle, handle::Started, holder::Holder};
 
 /// What to do when the id is in use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -174,14 +172,7 @@ impl StartCall {
             check_name("signal", &name)?;
             signal = Some(Box::new(Signal::new(inner.new_id(), name, data?)));
         }
-        let mut handle = Handle {
-            client: self.client.clone(),
-            id: id.clone(),
-            existing: false,
-            reply: None,
-            if_exists: self.if_exists,
-            replaces: None,
-        };
+        let mut started = Started::new(self.if_exists);
         let holder = match (new_id, self.if_exists) {
             (true, _) => Holder::Nobody,
             (_, IfExists::Replace) => self.client.make_way(&id, &self.queue).await?,
@@ -190,21 +181,21 @@ impl StartCall {
         match (holder, self.if_exists) {
             (Holder::Nobody, _) => {}
             (Holder::Free(run), _) | (Holder::Ended(run), IfExists::Replace) => {
-                handle.replaces = Some(run);
+                started.replaces = Some(run);
             }
             (_, IfExists::Reject) => return Err(ClientError::Exists(id)),
             // The start takes the signal there.
-            (Holder::GoesOn, _) if signal.is_some() => handle.existing = true,
+            (Holder::GoesOn, _) if signal.is_some() => started.existing = true,
             _ => {
-                handle.existing = true;
-                return Ok(handle);
+                started.existing = true;
+                return Ok(Handle::started(self.client, id, started));
             }
         }
         let mut reply_to = None;
         if self.wait {
             let (inbox, reply) = inner.replies.expect(&inner.store, &inner.env, &id).await?;
             reply_to = Some(inbox);
-            handle.reply = Some(reply);
+            started.reply = Some(reply);
         }
         let asker = Asker::Request(self.request.unwrap_or_else(|| inner.new_id()));
         let start = Start {
@@ -234,73 +225,11 @@ impl StartCall {
         };
         let body = command.encode();
         inner.publish(Message::Command { to, body }).await?;
-        Ok(handle)
+        Ok(Handle::started(self.client, id, started))
     }
-}
-
-/// An invocation that was started or attached to.
-pub struct Handle {
-    pub(crate) client: Client,
-    pub(crate) id: InvocationId,
-    pub(crate) existing: bool,
-    pub(crate) reply: Option<oneshot::Receiver<Reply>>,
-    pub(crate) if_exists: IfExists,
-    /// The run of the ended one whose place it takes.
-    pub(crate) replaces: Option<Run>,
 }
 
 /// At least one: none is what an old start says.
 fn result_ttl_ms(ttl: Duration) -> u64 {
     u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX).max(1)
-}
-
-impl Handle {
-    /// Its id.
-    #[must_use]
-    pub fn id(&self) -> &InvocationId {
-        &self.id
-    }
-
-    /// Whether it existed before this start.
-    #[must_use]
-    pub fn existing(&self) -> bool {
-        self.existing
-    }
-
-    /// Wait for its end.
-    pub async fn wait(&mut self, timeout: Duration) -> Result<Ended, ClientError> {
-        let deadline = self.client.inner.env.elapsed() + timeout;
-        if let Some(reply) = self.reply.take() {
-            let answer = self
-                .client
-                .await_reply(&self.id, self.replaces, reply, deadline)
-                .await?;
-            if let Some((ended, exists)) = answer {
-                self.existing |= exists;
-                if exists && self.if_exists != IfExists::Attach {
-                    return Err(ClientError::Exists(self.id.clone()));
-                }
-                if let Some(ended) = ended {
-                    return Ok(ended);
-                }
-            }
-        }
-        let left = deadline.saturating_sub(self.client.inner.env.elapsed());
-        let waited = self
-            .client
-            .wait_started(&self.id, self.replaces, left)
-            .await;
-        waited.map_err(|error| match error {
-            ClientError::Timeout { id, .. } => ClientError::Timeout { id, timeout },
-            error => error,
-        })
-    }
-
-    /// Wait for its end and decode its output; anything but `completed` is an error.
-    pub async fn result<T: DeserializeOwned>(
-        &mut self,
-        timeout: Duration,
-    ) -> Result<T, ClientError> {
-        self.wait(timeout).await?.output()
-    }
 }

@@ -35,6 +35,15 @@ impl Client {
 }
 
 impl Handle {
+    /// [`Handle::signal`], checked by the compiler.
+    pub async fn signal_of<T: Serialize>(
+        &self,
+        signal: &SignalType<T>,
+        data: &T,
+    ) -> Result<String, ClientError> {
+        self.signal(signal.name(), data).await
+    }
+
     /// [`Handle::result`] of an invocation of this workflow.
     pub async fn result_of<In, Out: DeserializeOwned>(
         &mut self,

@@ -33,7 +33,7 @@ pub(crate) enum Again {
 
 impl Again {
     /// Wait until it is time to read, at most for the time that is left.
-    async fn wait(&mut self, env: &dyn Env, left: Duration) {
+    pub(crate) async fn wait(&mut self, env: &dyn Env, left: Duration) {
         match self {
             Self::After(pause) => {
                 env.sleep((*pause).min(left)).await;
@@ -92,15 +92,18 @@ impl Ended {
 impl Client {
     /// Wait for the end of an invocation that exists, or whose start is under way.
     pub async fn wait(&self, id: &InvocationId, timeout: Duration) -> Result<Ended, ClientError> {
-        if self.read_state(id, Read::Leader).await?.is_none() && !self.start_is_pending(id).await? {
-            return Err(ClientError::NotFound(id.clone()));
-        }
+        self.state_or_start(id).await?;
         self.wait_started(id, None, timeout).await
     }
 
-    async fn again(&self, id: &InvocationId) -> Result<Again, ClientError> {
+    /// What tells when to read the value of an invocation again; by time, first after `first`.
+    pub(crate) async fn again(
+        &self,
+        id: &InvocationId,
+        first: Duration,
+    ) -> Result<Again, ClientError> {
         match self.read_again {
-            ReadAgain::OnTime => Ok(Again::After(READ_FIRST)),
+            ReadAgain::OnTime => Ok(Again::After(first)),
             ReadAgain::OnChange => {
                 let key = id.key();
                 let changes = self.inner.store.watch(Bucket::State, Some(key.as_str()));
@@ -130,7 +133,7 @@ impl Client {
             .store
             .listen(&inner.store.ended_subject(&id.key()))
             .await?;
-        let mut again = self.again(id).await?;
+        let mut again = self.again(id, READ_FIRST).await?;
         loop {
             if let Some(ended) = self.read_end(id, replaces).await? {
                 return Ok(ended);
@@ -162,7 +165,7 @@ impl Client {
         deadline: Duration,
     ) -> Result<Option<(Option<Ended>, bool)>, ClientError> {
         let inner = &self.inner;
-        let mut again = self.again(id).await?;
+        let mut again = self.again(id, READ_FIRST).await?;
         let answer = loop {
             let left = deadline.saturating_sub(inner.env.elapsed());
             if left.is_zero() {

@@ -162,8 +162,8 @@ fn a_child_returns_to_its_parent_whichever_engine_dies() {
                 _ => {
                     let ended = client.wait(&id("p"), SOON).await.unwrap();
                     assert_eq!(ended.output::<u32>().unwrap(), 11);
-                    let all = client.list(&Filter::default()).await.unwrap();
-                    assert_eq!(all.len(), 2, "one parent, one child");
+                    let all = client.list(&Filter::new()).await.unwrap();
+                    assert_eq!(all.states.len(), 2, "one parent, one child");
                     let run = client.state(&id("p")).await.unwrap().value.run;
                     let child = client.state(&id(&format!("p/{run}/1"))).await.unwrap();
                     assert_eq!(child.value.status, Status::Completed);

@@ -394,7 +394,7 @@ async fn what_is_deleted_is_not_found_and_its_id_runs_anew() {
     is_gone().await;
     let waited = client.wait(&x, SOON).await.unwrap_err();
     assert!(matches!(waited, ClientError::NotFound(_)), "{waited}");
-    assert!(client.list(&Filter::default()).await.unwrap().is_empty());
+    assert!(client.list(&Filter::new()).await.unwrap().states.is_empty());
     let again = client.delete(&x, false).await.unwrap_err();
     assert!(matches!(again, ClientError::NotFound(_)), "{again}");
 
@@ -475,7 +475,8 @@ async fn a_pause_that_is_resumed_at_once_stops_nothing() {
         until_status(client, &name, Status::Waiting).await;
         let (paused, resumed) =
             futures::join!(client.pause(&name, "briefly"), client.resume(&name));
-        (paused.unwrap(), resumed.unwrap());
+        paused.unwrap();
+        resumed.unwrap();
         // One that was stored before the pause had nothing to resume.
         client.resume(&name).await.unwrap();
         client.signal(&name, "more", &0).await.unwrap();

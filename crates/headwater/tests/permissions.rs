@@ -401,16 +401,13 @@ async fn large_states(client: &Client, viewer: &Client) {
         let mut handle = call.expect_outcome().send().await.unwrap();
         assert_eq!(handle.result::<usize>(SOON).await.unwrap(), text.len());
     }
-    let filter = Filter {
-        workflow: Some("echo".to_owned()),
-        ..Filter::default()
-    };
-    for who in [viewer, client] {
-        let listed = who.list(&filter).await.unwrap();
-        let large = listed
-            .iter()
-            .filter(|state| state.value.id.as_str().starts_with("large"));
-        assert_eq!(large.count(), 20);
+    let filter = Filter::new().workflow("echo");
+    for looker in [client, viewer] {
+        let listed = looker.list(&filter).await.unwrap().states;
+        let large = |state: &&State| state.value.id.as_str().starts_with("large");
+        assert_eq!(listed.iter().filter(large).count(), 20);
+        assert!(looker.metrics().await.unwrap().invocations >= 20);
+        looker.queue_depths().await.unwrap();
     }
 }
 

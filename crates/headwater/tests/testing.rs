@@ -267,7 +267,7 @@ fn a_test_that_waits_for_nothing_ends() {
 async fn export_all(world: &World) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let client = world.client();
-    for state in client.list(&Filter::default()).await.unwrap() {
+    for state in client.list(&Filter::new()).await.unwrap().states {
         let file = folder.path().join(format!("{}.json", state.value.id));
         std::fs::write(file, client.export_state(&state).await.unwrap()).unwrap();
     }

@@ -1,8 +1,8 @@
-//! Questions to COMMANDS, asked at its leader.
+//! Questions to COMMANDS and TASKS, asked at their leaders.
 
 use bytes::Bytes;
 use futures::future::try_join_all;
-use headwater_store::StoreError;
+use headwater_store::{Depth, StoreError};
 use headwater_wire::Partition;
 
 use crate::link::{Link, MessageQuery};
@@ -72,6 +72,17 @@ impl Link {
             self.subjects(&stream, &timers)
         )?;
         Ok(commands.values().chain(timers.values()).sum())
+    }
+
+    /// What is stored in COMMANDS and TASKS.
+    pub(crate) async fn queue_depths(&self) -> Result<Vec<Depth>, StoreError> {
+        let names = &self.namespace;
+        let (commands, tasks) = (names.commands_stream(), names.tasks_stream());
+        let (commands, tasks) =
+            futures::try_join!(self.subjects(&commands, ">"), self.subjects(&tasks, ">"))?;
+        let subjects = commands.iter().chain(&tasks);
+        let subjects = subjects.map(|(subject, messages)| (subject.as_str(), *messages));
+        Ok(Depth::of_subjects(names, subjects))
     }
 }
 

@@ -5,8 +5,8 @@ use std::{ops::RangeInclusive, sync::Arc};
 use bytes::Bytes;
 use futures::{FutureExt as _, future::BoxFuture, stream::BoxStream};
 use headwater_store::{
-    Bucket, Change, Consumer, DeadRecord, Env, Expect, Message, Read, Record, Revision, Source,
-    Store, StoreError, Ttl, Verdict,
+    Bucket, Change, Consumer, DeadRecord, Depth, Env, Expect, Message, Read, Record, Revision,
+    Source, Store, StoreError, Ttl, Verdict,
 };
 use headwater_wire::{
     Key, Partition,
@@ -182,6 +182,10 @@ impl Store for NatsStore {
     fn backlog(&self, queue: &str, partition: Partition) -> BoxFuture<'_, Result<u64, StoreError>> {
         let queue = queue.to_owned();
         async move { self.link.backlog(&queue, partition).await }.boxed()
+    }
+
+    fn queue_depths(&self) -> BoxFuture<'_, Result<Vec<Depth>, StoreError>> {
+        self.link.queue_depths().boxed()
     }
 
     fn consume(&self, source: &Source) -> BoxFuture<'_, Result<Box<dyn Consumer>, StoreError>> {

@@ -4,11 +4,13 @@
 
 pub mod address;
 pub mod conformance;
+mod depths;
 pub mod env;
 pub mod members;
 pub mod memory;
 mod store;
 
+pub use depths::Depth;
 pub use env::{Env, TaskHandle, TokioEnv};
 pub use store::{
     Bucket, Change, Consumer, DeadRecord, Delivery, Expect, Message, Read, Record, Revision,

@@ -12,6 +12,8 @@ use headwater_wire::{
     names::{Address, Hint, TimerId},
 };
 
+use crate::Depth;
+
 /// Position of a write in its bucket's stream; 0 stands for "no value".
 pub type Revision = u64;
 
@@ -262,6 +264,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Commands and schedules left for a partition, in flight ones included.
     fn backlog(&self, queue: &str, partition: Partition) -> BoxFuture<'_, Result<u64, StoreError>>;
+
+    /// What is stored in COMMANDS and TASKS, asked at the leader, sorted. Of what holds nothing
+    /// there is no line.
+    fn queue_depths(&self) -> BoxFuture<'_, Result<Vec<Depth>, StoreError>>;
 
     /// Take from a work queue, beside whoever else does.
     fn consume(&self, source: &Source) -> BoxFuture<'_, Result<Box<dyn Consumer>, StoreError>>;

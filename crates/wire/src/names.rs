@@ -15,7 +15,11 @@
 //!
 //! Queues, topics and kinds are encoded by [`encode_token`], so any name is one token.
 
+mod queued;
+
 use std::fmt;
+
+pub use queued::Queued;
 
 use crate::{
     dead::DeadLetter,

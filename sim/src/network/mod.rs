@@ -12,8 +12,8 @@ use futures::{
     stream::{self, BoxStream},
 };
 use headwater_store::{
-    Bucket, Change, Consumer, DeadRecord, Expect, Message, Read, Record, Revision, Source, Store,
-    StoreError, Ttl, Verdict,
+    Bucket, Change, Consumer, DeadRecord, Depth, Expect, Message, Read, Record, Revision, Source,
+    Store, StoreError, Ttl, Verdict,
 };
 use headwater_wire::{
     Key, Partition, limits,
@@ -256,6 +256,11 @@ impl Store for Network {
         let queue = queue.to_owned();
         self.line
             .requested(move |line| async move { line.truth.store.backlog(&queue, partition).await })
+    }
+
+    fn queue_depths(&self) -> BoxFuture<'_, Result<Vec<Depth>, StoreError>> {
+        self.line
+            .requested(move |line| async move { line.truth.store.queue_depths().await })
     }
 
     fn consume(&self, source: &Source) -> BoxFuture<'_, Result<Box<dyn Consumer>, StoreError>> {

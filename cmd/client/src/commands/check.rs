@@ -9,7 +9,7 @@ use std::{
 
 use headwater::{
     check::{ALLOW_MISSING, CHECK, Conclusion, REPORT, Report},
-    client::Filter,
+    client::State,
 };
 use tokio::process::Command;
 
@@ -33,7 +33,7 @@ pub(crate) async fn check(globals: &Globals, args: &CheckArgs) -> Result<(), Pro
     if args.live {
         let session = Session::open(globals).await?;
         let live = folder.path().join("live");
-        export_live(&session, args.workflow.as_deref(), &live).await?;
+        export_live(&session, args, &live).await?;
         paths.push(live);
     }
     let file = folder.path().join("report.json");
@@ -53,18 +53,15 @@ pub(crate) async fn check(globals: &Globals, args: &CheckArgs) -> Result<(), Pro
 }
 
 /// Every invocation that has not ended, one file each.
-async fn export_live(
-    session: &Session,
-    workflow: Option<&str>,
-    folder: &Path,
-) -> Result<(), Problem> {
+async fn export_live(session: &Session, args: &CheckArgs, folder: &Path) -> Result<(), Problem> {
     fs::create_dir(folder).map_err(unwritable)?;
-    let filter = Filter {
-        workflow: workflow.map(str::to_owned),
-        ..Filter::default()
-    };
-    let states = session.client.list(&filter).await?;
-    for state in states.iter().filter(|state| !state.value.status.is_ended()) {
+    let mut filter = args.filter.clone().unwrap_or_default();
+    if let Some(workflow) = &args.workflow {
+        filter = filter.workflow(workflow);
+    }
+    let page = session.client.list(&filter).await?;
+    let live = |state: &&State| !state.value.status.is_ended();
+    for state in page.states.iter().filter(live) {
         let exported = session.client.export_state(state).await?;
         let name = format!("{}.json", state.value.id.key());
         fs::write(folder.join(name), exported).map_err(unwritable)?;

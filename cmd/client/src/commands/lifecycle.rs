@@ -2,11 +2,12 @@
 
 use headwater::{
     ClientError,
-    client::Deleted,
+    client::{Bulk, Deleted},
     wire::{Code, InvocationId, Status},
 };
 use serde::Serialize;
 
+use super::bulk;
 use crate::{
     args::{DeleteArgs, PauseArgs, TerminateArgs},
     exit::Problem,
@@ -26,8 +27,14 @@ struct Ruled<'a> {
 }
 
 pub(crate) async fn terminate(session: &Session, args: &TerminateArgs) -> Result<(), Problem> {
-    let TerminateArgs { id, reason, code } = args;
+    let TerminateArgs { reason, code, .. } = args;
     let code = code.clone().map(Code::new);
+    if let Some(filter) = &args.whom.filter {
+        let words = ["Terminate requested of", "Would terminate"];
+        let terminate = |bulk: Bulk| bulk.terminate(reason, code);
+        return bulk::tell(session, filter, &args.pace, words, terminate).await;
+    }
+    let id = args.whom.one()?;
     let asked = session.client.terminate_with(id, reason, code).await;
     let shown_id = shown(id.as_str());
     let text =
@@ -36,7 +43,13 @@ pub(crate) async fn terminate(session: &Session, args: &TerminateArgs) -> Result
 }
 
 pub(crate) async fn pause(session: &Session, args: &PauseArgs) -> Result<(), Problem> {
-    let PauseArgs { id, reason } = args;
+    let reason = &args.reason;
+    if let Some(filter) = &args.whom.filter {
+        let words = ["Pause requested of", "Would pause"];
+        let pause = |bulk: Bulk| bulk.pause(reason);
+        return bulk::tell(session, filter, &args.pace, words, pause).await;
+    }
+    let id = args.whom.one()?;
     let asked = session.client.pause(id, reason).await;
     let shown_id = shown(id.as_str());
     let text =
@@ -54,7 +67,12 @@ struct Gone<'a> {
 }
 
 pub(crate) async fn delete(session: &Session, args: &DeleteArgs) -> Result<(), Problem> {
-    let id = &args.id;
+    if let Some(filter) = &args.whom.filter {
+        let words = ["Delete requested of", "Would delete"];
+        let delete = |bulk: Bulk| bulk.delete(args.force);
+        return bulk::tell(session, filter, &args.pace, words, delete).await;
+    }
+    let id = args.whom.one()?;
     let Deleted {
         entries,
         kv,

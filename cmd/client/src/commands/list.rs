@@ -1,9 +1,10 @@
 //! `list` and `members`.
 
 use headwater::{
-    client::Filter,
+    client::{Cursor, Filter, State},
     wire::member::{Member, Role},
 };
+use serde::Serialize;
 
 use super::status::Summary;
 use crate::{
@@ -13,20 +14,43 @@ use crate::{
     session::Session,
 };
 
+/// A line of `list` as JSON.
+#[derive(Serialize)]
+struct Row<'a> {
+    #[serde(flatten)]
+    summary: Summary<'a>,
+    /// For `--after`.
+    cursor: String,
+}
+
+impl<'a> Row<'a> {
+    fn of(state: &'a State) -> Self {
+        Self {
+            summary: Summary::of(&state.value),
+            cursor: Cursor::behind(state).to_string(),
+        }
+    }
+}
+
+fn filter(args: ListArgs) -> Filter {
+    let mut filter = args.filter.unwrap_or_default().limit(args.limit);
+    if let Some(status) = args.status {
+        filter = filter.status(status);
+    }
+    if let Some(workflow) = args.workflow {
+        filter = filter.workflow(workflow);
+    }
+    match args.after {
+        Some(cursor) => filter.after(cursor),
+        None => filter,
+    }
+}
+
 pub(crate) async fn list(session: &Session, args: ListArgs) -> Result<(), Problem> {
-    let filter = Filter {
-        status: args.status,
-        workflow: args.workflow,
-        // One more, to know whether there are more.
-        limit: Some(args.limit.saturating_add(1)),
-    };
-    let mut states = session.client.list(&filter).await?;
-    let more = states.len() > args.limit;
-    states.truncate(args.limit);
-    let out = session.out;
+    let page = session.client.list(&filter(args)).await?;
+    let (states, out) = (&page.states, session.out);
     if out.is_json() {
-        let summaries: Vec<Summary<'_>> = states.iter().map(|s| Summary::of(&s.value)).collect();
-        return out.json(&summaries);
+        return out.json(&states.iter().map(Row::of).collect::<Vec<_>>());
     }
     let titles = [
         "INVOCATION ID",
@@ -51,11 +75,8 @@ pub(crate) async fn list(session: &Session, args: ListArgs) -> Result<(), Proble
         })
         .collect();
     out.lines(&table(titles, &rows))?;
-    if more {
-        out.line(format_args!(
-            "(the newest {}; --limit shows more)",
-            args.limit
-        ))?;
+    if let Some(next) = page.next {
+        out.line(format_args!("(more: --after {next}, or a larger --limit)"))?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! What the commands do, one file for each group of them.
 
+mod bulk;
 mod check;
 mod dead_letters;
 mod export;
@@ -8,6 +9,7 @@ mod lifecycle;
 mod list;
 mod start;
 mod status;
+mod system;
 mod tell;
 mod watch;
 
@@ -35,8 +37,11 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Problem> {
         Command::Terminate(args) => lifecycle::terminate(&open().await?, &args).await,
         Command::Pause(args) => lifecycle::pause(&open().await?, &args).await,
         Command::Delete(args) => lifecycle::delete(&open().await?, &args).await,
-        Command::Resume(args) => tell::resume(&open().await?, &args.id).await,
+        Command::Resume(args) => tell::resume(&open().await?, &args).await,
         Command::List(args) => list::list(&open().await?, args).await,
+        Command::Tree(args) => system::tree(&open().await?, &args.id).await,
+        Command::Metrics => system::metrics(&open().await?).await,
+        Command::Depths => system::depths(&open().await?).await,
         Command::Members => list::members(&open().await?).await,
         Command::Watch(args) => watch::watch(&open().await?, args.id.as_ref()).await,
         Command::DeadLetters(command) => {

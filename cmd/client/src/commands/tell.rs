@@ -1,10 +1,14 @@
 //! `signal`, `cancel` and `resume`: what is told to an invocation.
 
-use headwater::wire::{InvocationId, Payload, Status};
+use headwater::{
+    client::Bulk,
+    wire::{InvocationId, Payload, Status},
+};
 use serde::Serialize;
 
+use super::bulk;
 use crate::{
-    args::{CancelArgs, Globals, SignalArgs},
+    args::{CancelArgs, Globals, ResumeArgs, SignalArgs},
     exit::Problem,
     input,
     output::shown,
@@ -43,7 +47,13 @@ pub(crate) async fn signal(globals: &Globals, args: &SignalArgs) -> Result<(), P
         Some(data) => input::read("--data", data)?,
     };
     let session = Session::open(globals).await?;
-    let (id, name) = (&args.id, args.name.as_str());
+    let name = args.name.as_str();
+    if let Some(filter) = &args.whom.filter {
+        let words = ["Signal sent to", "Would signal"];
+        let signal = |bulk: Bulk| bulk.signal_payload(name, data);
+        return bulk::tell(&session, filter, &args.pace, words, signal).await;
+    }
+    let id = args.whom.one()?;
     let status = status_of(&session, id).await?;
     if let Some(status) = status.filter(|status| status.is_ended()) {
         return Err(has_ended(id, status, "the signal was not sent"));
@@ -64,7 +74,12 @@ pub(crate) async fn signal(globals: &Globals, args: &SignalArgs) -> Result<(), P
 }
 
 pub(crate) async fn cancel(session: &Session, args: &CancelArgs) -> Result<(), Problem> {
-    let id = &args.id;
+    if let Some(filter) = &args.whom.filter {
+        let words = ["Cancel requested of", "Would cancel"];
+        let cancel = |bulk: Bulk| bulk.cancel(&args.reason);
+        return bulk::tell(session, filter, &args.pace, words, cancel).await;
+    }
+    let id = args.whom.one()?;
     let status = status_of(session, id).await?;
     let ended = status.filter(|status| status.is_ended());
     let shown_id = shown(id.as_str());
@@ -85,7 +100,12 @@ pub(crate) async fn cancel(session: &Session, args: &CancelArgs) -> Result<(), P
     tell(session, &told, &text)
 }
 
-pub(crate) async fn resume(session: &Session, id: &InvocationId) -> Result<(), Problem> {
+pub(crate) async fn resume(session: &Session, args: &ResumeArgs) -> Result<(), Problem> {
+    if let Some(filter) = &args.whom.filter {
+        let words = ["Resume requested of", "Would resume"];
+        return bulk::tell(session, filter, &args.pace, words, Bulk::resume).await;
+    }
+    let id = args.whom.one()?;
     let status = status_of(session, id).await?;
     let shown_id = shown(id.as_str());
     let stands = matches!(status, Some(Status::Parked | Status::Paused));

@@ -27,6 +27,9 @@ async fn help_teaches_by_examples_and_lists_the_exit_codes() {
         "watch",
         "why",
         "members",
+        "tree",
+        "metrics",
+        "depths",
     ];
     for command in commands {
         let example = format!("headwater {command}");
@@ -64,6 +67,17 @@ async fn what_is_wrong_with_the_arguments_is_told_before_anything_is_connected()
             "--data is not valid JSON",
         ),
         (&["list", "--status", "done"], "completed"),
+        (&["list", "--where", "total>=10"], "search.<attribute>"),
+        (&["list", "--after", "a"], "not a cursor"),
+        (&["cancel"], "--where"),
+        (&["cancel", "a", "--where", "status=waiting"], "--where"),
+        (&["cancel", "--where", ""], "status=failed"),
+        (&["cancel", "a", "--dry-run"], "--dry-run"),
+        (
+            &["resume", "--where", "status=parked", "--rate", "0"],
+            "0.5",
+        ),
+        (&["signal", "go"], "--where"),
         (&["dead-letters", "redrive"], "--all"),
         (&["--namespace", "a b", "list"], "letters, digits"),
         (&["--config", "nowhere.toml", "list"], "nowhere.toml"),

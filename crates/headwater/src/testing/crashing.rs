@@ -9,8 +9,8 @@ use std::{
 use bytes::Bytes;
 use futures::{future::BoxFuture, stream::BoxStream};
 use headwater_store::{
-    Bucket, Change, Consumer, DeadRecord, Expect, Message, Read, Record, Revision, Source, Store,
-    StoreError, Ttl, Verdict,
+    Bucket, Change, Consumer, DeadRecord, Depth, Expect, Message, Read, Record, Revision, Source,
+    Store, StoreError, Ttl, Verdict,
 };
 use headwater_wire::{
     Key, Partition,
@@ -127,6 +127,10 @@ impl Store for Crashing {
 
     fn backlog(&self, queue: &str, partition: Partition) -> BoxFuture<'_, Result<u64, StoreError>> {
         self.store.backlog(queue, partition)
+    }
+
+    fn queue_depths(&self) -> BoxFuture<'_, Result<Vec<Depth>, StoreError>> {
+        self.store.queue_depths()
     }
 
     fn consume(&self, source: &Source) -> BoxFuture<'_, Result<Box<dyn Consumer>, StoreError>> {

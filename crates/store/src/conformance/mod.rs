@@ -73,7 +73,8 @@ pub const CASES: &[(&str, Case)] = cases! {
         progress_keeps_a_message,
         a_command_is_there_until_it_is_acknowledged,
         the_first_command_of_an_address_is_found,
-        the_backlog_counts_commands_and_schedules;
+        the_backlog_counts_commands_and_schedules,
+        the_depths_count_what_is_stored_for_each_queue_and_topic;
     schedules:
         a_schedule_fires_when_it_is_due,
         a_schedule_is_replaced_by_the_same_timer,

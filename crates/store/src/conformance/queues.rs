@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use headwater_wire::names::{Address, Queued};
+
 use super::{Bench, PATIENCE, QUEUE, QUIET, SKEW, address, bytes, must, partition, seqs, timer};
 use crate::{Delivery, Source, Verdict};
 
@@ -306,4 +308,43 @@ pub(super) async fn the_backlog_counts_commands_and_schedules(bench: Bench) {
     becomes(1, 2, "after an acknowledgement").await;
     must("unschedule", bench.store.unschedule(&to, timer(1)).await);
     becomes(1, 1, "without the schedule").await;
+}
+
+pub(super) async fn the_depths_count_what_is_stored_for_each_queue_and_topic(bench: Bench) {
+    let becomes = async |expected: &[(Queued, &str, u64)], when: &str| {
+        let is_so = || async {
+            let depths = must("queue_depths", bench.store.queue_depths().await);
+            let depths = depths.iter().map(|d| (d.kind, d.name.as_str(), d.messages));
+            depths.collect::<Vec<_>>() == expected
+        };
+        bench.eventually(&format!("the depths {when}"), is_so).await;
+    };
+    becomes(&[], "to begin with").await;
+    let to = address(1, "a");
+    bench.command(&to, "one").await;
+    bench.command(&address(7, "b"), "two").await;
+    let gpu = Address {
+        queue: "gpu jobs".to_owned(),
+        ..to.clone()
+    };
+    bench.command(&gpu, "three").await;
+    bench.schedule(&to, timer(1), PATIENCE * 100, "later").await;
+    bench.task("send.mail", "mail").await;
+    bench.task("send.mail", "mail").await;
+    let stored = [
+        (Queued::Commands, QUEUE, 2),
+        (Queued::Commands, "gpu jobs", 1),
+        (Queued::Timers, QUEUE, 1),
+        (Queued::Tasks, "send.mail", 2),
+    ];
+    becomes(&stored, "of all that is stored").await;
+
+    let topic = Source::Topic("send.mail".to_owned());
+    let mut workers = bench.consume(&topic, 1).await;
+    let held = bench.next(&mut workers).await;
+    becomes(&stored, "with one in flight").await;
+    bench.answer(&held, Verdict::Ack).await;
+    must("unschedule", bench.store.unschedule(&to, timer(1)).await);
+    let left = [stored[0], stored[1], (Queued::Tasks, "send.mail", 1)];
+    becomes(&left, "after an acknowledgement").await;
 }

@@ -35,8 +35,8 @@ use self::{
     wait::{MemoryConsumer, Shared, Subscription},
 };
 use crate::{
-    Bucket, Change, Consumer, DeadRecord, Env, Expect, Message, Read, Record, Revision, Source,
-    Store, StoreError, Ttl, Verdict,
+    Bucket, Change, Consumer, DeadRecord, Depth, Env, Expect, Message, Read, Record, Revision,
+    Source, Store, StoreError, Ttl, Verdict,
 };
 
 /// A store in memory, of one namespace. See the [module](self).
@@ -240,6 +240,14 @@ impl Store for MemoryStore {
     fn backlog(&self, queue: &str, partition: Partition) -> BoxFuture<'_, Result<u64, StoreError>> {
         let filter = self.namespace.partition_filter(queue, partition);
         self.act(move |state| Ok(state.queues.commands.backlog(&filter)))
+    }
+
+    fn queue_depths(&self) -> BoxFuture<'_, Result<Vec<Depth>, StoreError>> {
+        self.act(move |state| {
+            let queues = &state.queues;
+            let subjects = queues.commands.subjects().chain(queues.tasks.subjects());
+            Ok(Depth::of_subjects(&self.namespace, subjects))
+        })
     }
 
     fn consume(&self, source: &Source) -> BoxFuture<'_, Result<Box<dyn Consumer>, StoreError>> {

@@ -312,6 +312,12 @@ impl WorkQueue {
         lane.map_or(0, |lane| self.lanes[*lane].stored)
     }
 
+    /// Every subject with its count of messages and schedules.
+    pub(super) fn subjects(&self) -> impl Iterator<Item = (&str, u64)> {
+        let subjects = self.by_subject.iter();
+        subjects.map(|(subject, seqs)| (&**subject, seqs.len() as u64))
+    }
+
     /// A further holder of the consumer of a filter.
     pub(super) fn open(&mut self, timeline: &mut Timeline, filter: &str) -> Seat {
         let lane = self.lane(timeline, filter);
