@@ -93,15 +93,18 @@ impl From<ClientError> for Problem {
                 Self::not_found(format!("{message}; `headwater list` shows what there is"))
             }
             ClientError::Exists(_) => Self::new(Exit::Exists, "exists", message),
-            ClientError::Timeout { .. } => Self::new(Exit::TimedOut, "timeout", message),
+            ClientError::Timeout { .. } | ClientError::Unchanged { .. } => {
+                Self::new(Exit::TimedOut, "timeout", message)
+            }
             ClientError::Failed { id, failure, .. } => Self::new(
                 Exit::WorkflowFailed,
                 failure.code.as_str().to_owned(),
                 format!("{message}; `headwater inspect {id}` shows its steps"),
             ),
-            ClientError::Id(_) | ClientError::Name(_) | ClientError::Retention(_) => {
-                Self::usage(message)
-            }
+            ClientError::Id(_)
+            | ClientError::Name(_)
+            | ClientError::Retention(_)
+            | ClientError::Search { .. } => Self::usage(message),
             ClientError::Payload(error) => {
                 let failure = Failure::from(error);
                 Self::new(

@@ -24,6 +24,14 @@ pub enum ClientError {
         /// How long was waited.
         timeout: Duration,
     },
+    /// It has not changed in time.
+    #[error("the invocation {id} has not changed within {timeout:?}")]
+    Unchanged {
+        /// Which.
+        id: InvocationId,
+        /// How long was waited.
+        timeout: Duration,
+    },
     /// It ended without an output.
     #[error("the invocation {id} ended as {status}: {failure}")]
     Failed {
@@ -49,6 +57,18 @@ pub enum ClientError {
         min = headwater_wire::limits::RETENTION_MIN.as_secs()
     )]
     Retention(u64),
+    /// More search attributes than an invocation can have.
+    #[error(
+        "{keys} search attributes of {bytes} bytes are too much: use at most {keys_max} of {bytes_max} bytes in all",
+        keys_max = headwater_wire::limits::SEARCH_KEYS_MAX,
+        bytes_max = headwater_wire::limits::SEARCH_BYTES_MAX
+    )]
+    Search {
+        /// How many were given.
+        keys: usize,
+        /// How large they are, with their keys.
+        bytes: usize,
+    },
     /// A value in EXECUTION_STATE or JOURNAL that cannot be read.
     #[error("the state of {id} cannot be read: {reason}")]
     Unreadable {

@@ -7,6 +7,7 @@ mod export;
 mod inspect;
 mod replies;
 mod start;
+mod state;
 mod typed;
 mod wait;
 mod why;

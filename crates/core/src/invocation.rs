@@ -62,6 +62,8 @@ pub struct Invocation {
     /// What the run began with, and the patches that its journal says it has.
     carried: Carried,
     patches: BTreeSet<String>,
+    /// What clients can wait for has changed.
+    shows_more: bool,
     program: Option<Attached>,
     draft: Draft,
     /// The program may have decided more than the journal holds: it was never run to the end of
@@ -226,7 +228,7 @@ impl Invocation {
             roots: vec![Root::Command(seq)],
             ..Draft::default()
         };
-        Self {
+        let mut invocation = Self {
             value,
             journal: JournalPart::default(),
             encoder: Encoder::default(),
@@ -234,12 +236,15 @@ impl Invocation {
             pending: BTreeMap::new(),
             carried: Carried::default(),
             patches: BTreeSet::new(),
+            shows_more: false,
             program: None,
             draft,
             unfinished: true,
             default_retention,
             logs: Vec::new(),
-        }
+        };
+        invocation.carry_state();
+        invocation
     }
 
     /// The state.

@@ -13,6 +13,7 @@ mod saga;
 mod scope;
 mod shared;
 mod sleep;
+mod state;
 
 pub use calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait};
 pub use context::{Context, StepInfo};
@@ -20,3 +21,4 @@ pub use executor::async_workflow;
 pub use saga::Saga;
 pub use scope::{Scope, Scoped, Shield};
 pub use sleep::Sleep;
+pub use state::{Kv, Search};

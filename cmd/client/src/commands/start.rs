@@ -114,6 +114,9 @@ pub(crate) async fn start(globals: &Globals, args: StartArgs) -> Result<(), Prob
     if let Some(version) = args.version {
         call = call.version(version);
     }
+    for (key, value) in args.search {
+        call = call.search_payload(key, value);
+    }
     if args.wait {
         call = call.expect_outcome();
     }

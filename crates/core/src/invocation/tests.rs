@@ -8,6 +8,7 @@ mod partial;
 mod retry;
 mod scopes;
 mod sleep;
+mod state;
 
 use std::{task::Waker, time::Duration};
 
