@@ -7,7 +7,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 use headwater::{
     client::{Cursor, Filter},
-    wire::{InvocationId, Status},
+    wire::{InvocationId, Payload, Status},
 };
 
 use crate::{
@@ -175,6 +175,9 @@ pub(crate) struct StartArgs {
     /// Send it a signal as well, whether it is started or goes on: NAME, or NAME=JSON
     #[arg(long, value_name = "NAME=JSON")]
     pub(crate) signal: Option<String>,
+    /// Search attribute to begin with, as often as needed: VALUE is JSON, or else a text
+    #[arg(long, value_name = "KEY=VALUE", value_parser = attribute)]
+    pub(crate) search: Vec<(String, Payload)>,
     /// Wait until it has ended, and show its result
     #[arg(long)]
     pub(crate) wait: bool,
@@ -341,6 +344,15 @@ fn partition_key(text: &str) -> Result<String, String> {
     checked.map(|key| key.as_str().to_owned())
 }
 
+fn attribute(text: &str) -> Result<(String, Payload), String> {
+    let Some((key, value)) = text.split_once('=').filter(|(key, _)| !key.is_empty()) else {
+        return Err("use KEY=VALUE, for example customer=ada or total=12.5".to_owned());
+    };
+    let value = Payload::from_json_text(value).or_else(|_| Payload::encode(value));
+    let value = value.map_err(|error| error.to_string())?;
+    Ok((key.to_owned(), value))
+}
+
 fn status(text: &str) -> Result<Status, String> {
     text.parse()
 }
@@ -362,6 +374,24 @@ mod tests {
         assert_eq!(timeout("1h 30m"), Ok(Duration::from_secs(5400)));
         for text in ["30", "soon", "", "-1s", "500 years"] {
             assert!(timeout(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn search_attributes_are_json_or_a_text() {
+        let cases = [
+            ("customer=ada", Some(("customer", "\"ada\""))),
+            ("total=12.5", Some(("total", "12.5"))),
+            ("a=b=c", Some(("a", "\"b=c\""))),
+            ("empty=", Some(("empty", "\"\""))),
+            ("=1", None),
+            ("word", None),
+        ];
+        for (text, expected) in cases {
+            let parsed = attribute(text).ok();
+            let parsed = parsed.map(|(key, value)| (key, value.bytes().to_vec()));
+            let expected = expected.map(|(k, v)| (k.to_owned(), v.as_bytes().to_vec()));
+            assert_eq!(parsed, expected, "{text}");
         }
     }
 

@@ -108,7 +108,8 @@ impl From<ClientError> for Problem {
             | ClientError::Name(_)
             | ClientError::Duration(_)
             | ClientError::Rate(_)
-            | ClientError::Retention(_) => Self::usage(message),
+            | ClientError::Retention(_)
+            | ClientError::Search { .. } => Self::usage(message),
             ClientError::Payload(error) => {
                 let failure = Failure::from(error);
                 Self::new(

@@ -36,6 +36,7 @@ Examples:
   headwater start order --id order-7 --paused      it begins with `headwater resume order-7`
   headwater start cart --id cart-1 --signal 'add={\"item\": 7}'
   headwater start transfer --key account-12        after the other ones of account-12
+  headwater start order --search customer=ada --search total=12.5
   HANDLER=order PARTITION_KEY=tenant-a headwater start
 
 With --output json: one object with invocation_id, workflow, partition_key, existing, and as far

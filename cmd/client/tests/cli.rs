@@ -236,6 +236,42 @@ async fn states_are_told_in_lines_and_in_json() {
 }
 
 #[tokio::test]
+async fn what_a_workflow_shows_of_itself_is_told() {
+    let world = World::start().await;
+    let running = world.processor().await;
+    let search = ["--search", "customer=ada", "--search", "total=12.5"];
+    let start = [&["start", "show", "--id", "s"], &search[..]].concat();
+    world.run(&start).await.expect(0);
+    let is_waiting = |told: &Value| told["status"] == "waiting";
+    world.until(&["status", "s"], is_waiting).await;
+    let status = world.run(&["status", "s"]).await.expect(0);
+    status.says(&[
+        "Custom Status: \"on its way\" (version 1)\n",
+        "Search:\n  customer = \"ada\"\n  total = 13.5\n",
+        "KV:\n  parcels = 2\n",
+    ]);
+    let told = world.json(&["status", "s"]).await;
+    assert_eq!(told["search"], json!({ "customer": "ada", "total": 13.5 }));
+    assert_eq!(told["kv"], json!({ "parcels": 2 }));
+    assert_eq!(told["custom_status"]["value"], "on its way");
+    let inspected = world.run(&["inspect", "s"]).await.expect(0);
+    inspected.says(&["customer", "parcels", "on its way"]);
+    // The value is plain JSON in a plain bucket.
+    let nats = async_nats::connect(world.server.url()).await.unwrap();
+    let nats = async_nats::jetstream::new(nats);
+    let bucket = nats.get_key_value("EXECUTION_STATE").await.unwrap();
+    let entry = bucket.get("s").await.unwrap().unwrap();
+    let value: Value = serde_json::from_slice(&entry).unwrap();
+    assert_eq!(value["kv"], json!({ "parcels": 2 }));
+    world
+        .run(&["start", "show", "--search", "nothing"])
+        .await
+        .expect(2)
+        .complains(&["KEY=VALUE"]);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn signals_and_cancels_reach_the_workflow() {
     let world = World::start().await;
     let processor = world.processor().await;

@@ -88,6 +88,18 @@ pub enum ClientError {
     /// A rate that is none.
     #[error("a rate of {0} a second cannot be kept: use a positive number")]
     Rate(f64),
+    /// More search attributes than an invocation can have.
+    #[error(
+        "{keys} search attributes of {bytes} bytes are too much: use at most {keys_max} of {bytes_max} bytes in all",
+        keys_max = headwater_wire::limits::SEARCH_KEYS_MAX,
+        bytes_max = headwater_wire::limits::SEARCH_BYTES_MAX
+    )]
+    Search {
+        /// How many were given.
+        keys: usize,
+        /// How large they are, with their keys.
+        bytes: usize,
+    },
     /// A value in EXECUTION_STATE or JOURNAL that cannot be read.
     #[error("the state of {id} cannot be read: {reason}")]
     Unreadable {

@@ -16,6 +16,7 @@ mod metrics;
 mod page;
 mod replies;
 mod start;
+mod state;
 mod tree;
 mod typed;
 mod wait;

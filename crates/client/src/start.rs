@@ -1,6 +1,6 @@
 //! Starting an invocation.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use headwater_store::Message;
 use headwater_wire::{
@@ -45,6 +45,7 @@ pub struct StartCall {
     result_ttl: Option<Result<Duration, DurationError>>,
     paused: bool,
     signal: Option<(String, Result<Payload, PayloadError>)>,
+    search: Vec<(String, Result<Payload, PayloadError>)>,
     wait: bool,
 }
 
@@ -64,6 +65,7 @@ impl StartCall {
             result_ttl: None,
             paused: false,
             signal: None,
+            search: Vec::new(),
             wait: false,
         }
     }
@@ -148,6 +150,19 @@ impl StartCall {
         self
     }
 
+    /// A search attribute to begin with: what it is found by, and what lists show. The workflow
+    /// can change it.
+    pub fn search<T: Serialize + ?Sized>(mut self, key: impl Into<String>, value: &T) -> Self {
+        self.search.push((key.into(), Payload::encode(value)));
+        self
+    }
+
+    /// [`StartCall::search`] with an encoded value.
+    pub fn search_payload(mut self, key: impl Into<String>, value: Payload) -> Self {
+        self.search.push((key.into(), value.checked()));
+        self
+    }
+
     /// Have the outcome sent here, for [`Handle::wait`]: faster than listening for it later.
     pub fn expect_outcome(mut self) -> Self {
         self.wait = true;
@@ -162,6 +177,7 @@ impl StartCall {
         let new_id = self.id.is_none();
         let id = InvocationId::new(self.id.unwrap_or_else(|| inner.new_id()))?;
         let input = self.input?;
+        let search = attributes(self.search)?;
         if let Some(Retention::Seconds(seconds)) = self.retention
             && Duration::from_secs(seconds) < limits::RETENTION_MIN
         {
@@ -206,6 +222,7 @@ impl StartCall {
             signal,
             paused: self.paused,
             replace: self.if_exists == IfExists::Replace,
+            search,
             new_id,
             ..Start::new(self.workflow, input, asker)
         };
@@ -226,6 +243,26 @@ impl StartCall {
         let body = command.encode();
         inner.publish(Message::Command { to, body }).await?;
         Ok(Handle::started(self.client, id, started))
+    }
+}
+
+/// What a start brings, within the limits.
+fn attributes(
+    search: Vec<(String, Result<Payload, PayloadError>)>,
+) -> Result<BTreeMap<String, Payload>, ClientError> {
+    let mut attributes = BTreeMap::new();
+    for (key, value) in search {
+        check_name("search attribute", &key)?;
+        attributes.insert(key, value?);
+    }
+    let bytes = |(key, value): (&String, &Payload)| key.len() + value.bytes().len();
+    let bytes = attributes.iter().map(bytes).sum::<usize>();
+    match attributes.len() > limits::SEARCH_KEYS_MAX || bytes > limits::SEARCH_BYTES_MAX {
+        true => Err(ClientError::Search {
+            keys: attributes.len(),
+            bytes,
+        }),
+        false => Ok(attributes),
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Invocation {
     /// What the run began with, and the patches that its journal says it has.
     carried: Carried,
     patches: BTreeSet<String>,
+    /// What clients can wait for has changed.
+    shows_more: bool,
     program: Option<Attached>,
     draft: Draft,
     /// The program may have decided more than the journal holds: it was never run to the end of
@@ -247,7 +249,7 @@ impl Invocation {
             roots: vec![Root::Command(seq)],
             ..Draft::default()
         };
-        Self {
+        let mut invocation = Self {
             value,
             journal: JournalPart::default(),
             encoder: Encoder::default(),
@@ -255,13 +257,16 @@ impl Invocation {
             pending: BTreeMap::new(),
             carried: Carried::default(),
             patches: BTreeSet::new(),
+            shows_more: false,
             program: None,
             draft,
             unfinished: true,
             default_retention,
             ended_by_last_turn: false,
             logs: Vec::new(),
-        }
+        };
+        invocation.carry_state();
+        invocation
     }
 
     /// The state.

@@ -15,6 +15,7 @@ mod scope;
 mod send;
 mod shared;
 mod sleep;
+mod state;
 
 pub use calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait};
 pub use children::{Child, ChildCall};
@@ -24,3 +25,4 @@ pub use saga::Saga;
 pub use scope::{Scope, Scoped, Shield};
 pub use send::Other;
 pub use sleep::Sleep;
+pub use state::{Kv, Search};

@@ -139,6 +139,7 @@ impl Installation {
 }
 
 async fn order(ctx: Context, item: String) -> Result<String> {
+    ctx.set_status("ordered")?;
     let price = ctx
         .run("price", || async { Ok::<_, Error>(item.len()) })
         .await?;
@@ -293,6 +294,8 @@ async fn scenario(at: &Installation) {
     let in_order = times.windows(2).all(|pair| pair[0].1 <= pair[1].0);
     assert!(in_order, "{times:?}");
 
+    let status = client.wait_for_status(&id("first"), 0, SOON).await.unwrap();
+    assert_eq!(status.unwrap().version, 1);
     until(&client, &id("first"), awaits_approval).await;
     let state = until(&viewer, &id("second"), awaits_approval).await;
     assert!(state.journal.pages > 0);

@@ -78,6 +78,10 @@ pub const SEARCH_BYTES_MAX: usize = 16 * 1024;
 /// Largest custom status, in bytes.
 pub const CUSTOM_STATUS_BYTES_MAX: usize = 256 * 1024;
 
+/// Key-value pairs and custom status together, in bytes: after a continue-as-new they stand in the
+/// value and once more in the journal, beside the largest input.
+pub const STATE_BYTES_MAX: usize = 320 * 1024;
+
 /// Answers to updates that a value keeps for who did not hear them; the oldest go first.
 pub const ANSWERS_MAX: usize = 100;
 

@@ -132,6 +132,9 @@ pub(crate) async fn start(globals: &Globals, args: StartArgs) -> Result<(), Prob
     if let Some((name, data)) = plan.signal {
         call = call.with_signal_payload(name, data);
     }
+    for (key, value) in args.search {
+        call = call.search_payload(key, value);
+    }
     if args.wait {
         call = call.expect_outcome();
     }

@@ -1,8 +1,13 @@
 //! `status` and `why`.
 
+use std::collections::BTreeMap;
+
 use headwater::{
     client::State,
-    wire::{Failure, InvocationId, Payload, Run, Status, Timestamp, Value, value::Wait},
+    wire::{
+        Failure, InvocationId, Payload, Run, Status, Timestamp, Value,
+        value::{CustomStatus, Wait},
+    },
 };
 use serde::Serialize;
 
@@ -57,6 +62,10 @@ struct Details<'a> {
     input: &'a Payload,
     #[serde(skip_serializing_if = "Option::is_none")]
     output: Option<&'a Payload>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    custom_status: Option<&'a CustomStatus>,
+    search: &'a BTreeMap<String, Payload>,
+    kv: &'a BTreeMap<String, Payload>,
     pending: u32,
     waits: &'a [Wait],
     journal: Counts,
@@ -98,6 +107,9 @@ pub(crate) async fn status(session: &Session, id: &InvocationId) -> Result<(), P
                 run: value.run,
                 input: &value.input,
                 output: value.output.as_ref(),
+                custom_status: value.custom_status.as_ref(),
+                search: &value.search,
+                kv: &value.kv,
                 pending: value.pending,
                 waits: &value.waits,
                 journal: Counts {
@@ -143,6 +155,7 @@ pub(super) fn describe(state: &State) -> Vec<String> {
     if let Some(error) = &value.error {
         lines.push(format!("Error: {}", shown(&error.to_string())));
     }
+    lines.extend(shows(value));
     if let Some(cancel) = &value.cancel {
         lines.push(format!(
             "Cancel requested: {} ({})",
@@ -155,6 +168,25 @@ pub(super) fn describe(state: &State) -> Vec<String> {
         lines.extend(value.waits.iter().map(wait_line));
     }
     lines.push(format!("Journal Entries: {}", journal.entries));
+    lines
+}
+
+/// What the workflow shows of itself.
+fn shows(value: &Value) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(CustomStatus { version, value }) = &value.custom_status {
+        let status = preview(&payload(value));
+        lines.push(format!("Custom Status: {status} (version {version})"));
+    }
+    for (title, pairs) in [("Search", &value.search), ("KV", &value.kv)] {
+        if !pairs.is_empty() {
+            lines.push(format!("{title}:"));
+        }
+        lines.extend(pairs.iter().map(|(key, value)| {
+            let value = preview(&payload(value));
+            format!("  {} = {value}", shown(key))
+        }));
+    }
     lines
 }
 

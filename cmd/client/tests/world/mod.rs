@@ -118,6 +118,8 @@ impl World {
             .unwrap()
             .workflow("approve", approve)
             .unwrap()
+            .workflow("show", show)
+            .unwrap()
             .workflow("fail", fail)
             .unwrap()
             .start()
@@ -152,6 +154,13 @@ async fn hello(ctx: Context, name: String) -> headwater::Result<String> {
 async fn approve(ctx: Context, (): ()) -> headwater::Result<Value> {
     let answer: Value = ctx.signal("approval").await?;
     Ok(json!({ "answer": answer }))
+}
+
+async fn show(ctx: Context, (): ()) -> headwater::Result<()> {
+    ctx.set_status("on its way")?;
+    ctx.kv().set("parcels", 2)?;
+    ctx.search().incr("total", 1.0)?;
+    ctx.signal("arrived").await
 }
 
 async fn fail(ctx: Context, (): ()) -> headwater::Result<()> {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use headwater_wire::{Code, Failure, Payload, Status, value::Difference};
+use headwater_wire::{Code, Entry, Failure, Payload, Status, value::Difference};
 
 use super::{
     Invocation, LoadError, Mismatch,
@@ -45,7 +45,7 @@ impl Invocation {
             entries: entries.len() as u64,
             ended: invocation.value.status.is_ended(),
         };
-        if invocation.value.status == Status::Queued || invocation.was_never_run() {
+        if invocation.value.status == Status::Queued || invocation.was_never_run(&entries) {
             return Ok(checked);
         }
         let mut program = workflow.instantiate(invocation.program_info());
@@ -65,8 +65,10 @@ impl Invocation {
     }
 
     /// It was ended before its program was started: no engine had it, or its turn never came.
-    fn was_never_run(&self) -> bool {
-        self.journal.entries == 0
+    fn was_never_run(&self, entries: &[Entry]) -> bool {
+        entries
+            .iter()
+            .all(|entry| matches!(entry, Entry::Carried(_)))
             && (self.error_code() == Some(&Code::UNREGISTERED)
                 || matches!(self.value.status, Status::Cancelled | Status::Terminated))
     }

@@ -7,7 +7,6 @@
 
 use headwater_wire::{
     Code, Failure, Payload, Timestamp,
-    journal::Carried,
     names::TimerId,
     turn::EffectTag,
     value::{Deferred, JournalPart},
@@ -63,7 +62,6 @@ impl Invocation {
             ..JournalPart::default()
         };
         self.draft.lines = headwater_wire::journal::Lines::default();
-        self.carried = Carried::default();
         self.patches.clear();
         self.draft.continued_from = Some(run);
     }
@@ -71,6 +69,7 @@ impl Invocation {
     fn start_run(&mut self, now: Timestamp) {
         let start = self.at(self.t(now));
         self.value.run_started_at = Some(start);
+        self.carry_state();
         let info = self.program_info();
         let Some(ended) = self.program.as_mut().map(Attached::get) else {
             self.unfinished = true; // whoever has the program starts it

@@ -142,7 +142,8 @@ impl Invocation {
     pub(super) fn is_held_at_its_start(&self) -> bool {
         self.is_paused()
             && self.unfinished
-            && self.journal.entries == 0
+            // What it begins with may stand there already.
+            && self.journal.entries <= u64::from(!self.carried.is_empty())
             && self.value.run.continued == 0
     }
 

@@ -44,6 +44,7 @@ impl Invocation {
             pending: BTreeMap::new(),
             carried: Carried::default(),
             patches: BTreeSet::new(),
+            shows_more: false,
             program: None,
             draft: Draft::default(),
             unfinished: false,
@@ -179,7 +180,6 @@ impl Invocation {
             self.program = Some(super::Attached::new(program));
             return Ok(());
         }
-        program.set_replaying(!is_new);
         let replay = self.replay(program.as_mut(), &entries)?;
         program.set_replaying(false);
         if !self.unfinished {
@@ -208,16 +208,22 @@ impl Invocation {
         });
         let begun = self.value.run_started_at.unwrap_or(self.value.created_at);
         let start = granted.unwrap_or(begun);
+        // What an unfinished one does after its last decision it does for the first time.
+        let last_decision = entries.iter().rposition(Entry::is_decision);
+        let unfinished = self.unfinished;
+        let is_past = |index| !unfinished || last_decision.is_some_and(|last| index <= last);
+        program.set_replaying(self.revision != 0 && is_past(0));
         let progress = program.start(start);
         let mut replay = Replay {
+            patches: self.patches.clone(),
             queue: VecDeque::new(),
             ended: None,
         };
         replay.absorb(progress)?;
         let mut sleeps = BTreeSet::new();
-        for entry in entries {
-            if matches!(entry, Entry::Patch { .. }) && !replay.decides(entry) {
-                // The program no longer asks for it, and does as the patch says.
+        for (index, entry) in entries.iter().enumerate() {
+            // Whether and where the program asks for it again makes no difference.
+            if matches!(entry, Entry::Patch { .. }) {
                 continue;
             }
             if entry.is_decision() {
@@ -231,7 +237,10 @@ impl Invocation {
                 if let Entry::Timer { step, .. } = entry {
                     sleeps.insert(*step);
                 }
-            } else if let Some(progress) = self.replay_input(program, entry, &sleeps) {
+                continue;
+            }
+            program.set_replaying(is_past(index));
+            if let Some(progress) = self.replay_input(program, entry, &sleeps) {
                 replay.expect_nothing_more()?;
                 replay.absorb(progress)?;
             }
@@ -326,6 +335,8 @@ impl Invocation {
 
 /// What the program has decided and the journal has not yet confirmed.
 pub(super) struct Replay {
+    /// Those that the journal has.
+    patches: BTreeSet<String>,
     queue: VecDeque<Decision>,
     pub(super) ended: Option<End>,
 }
@@ -338,14 +349,11 @@ impl Replay {
                 difference: Vec::new(),
             });
         }
-        self.queue.extend(progress.decisions);
+        let recorded = |decision: &Decision| matches!(decision, Decision::Note(Entry::Patch { id }) if self.patches.contains(id));
+        let decisions = progress.decisions.into_iter();
+        self.queue.extend(decisions.filter(|one| !recorded(one)));
         self.ended = progress.end;
         Ok(())
-    }
-
-    /// Whether the program decides this next.
-    fn decides(&self, entry: &Entry) -> bool {
-        matches!(self.queue.front(), Some(Decision::Note(next)) if next == entry)
     }
 
     fn next_decision(&mut self, entry: &Entry) -> Result<Decision, Mismatch> {

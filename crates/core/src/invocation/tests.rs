@@ -11,6 +11,7 @@ mod retry;
 mod scopes;
 mod sends;
 mod sleep;
+mod state;
 mod supersede;
 
 use std::{task::Waker, time::Duration};

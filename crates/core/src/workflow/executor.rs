@@ -278,7 +278,10 @@ impl Program for AsyncProgram {
             let end = self.poll_once();
             self.shared.state().driving = false;
             if end.is_some() || self.shared.state().steps != before {
-                return Poll::Ready(out_of_turn());
+                return Poll::Ready(out_of_turn(foreign_await()));
+            }
+            if !self.shared.state().decisions.is_empty() {
+                return Poll::Ready(out_of_turn(changed_in_a_step()));
             }
             let woken_again = self.wakes.woken.load(Ordering::Acquire);
             if woken_again && self.shared.state().local_outcomes.is_empty() {
@@ -290,12 +293,20 @@ impl Program for AsyncProgram {
     }
 }
 
+fn changed_in_a_step() -> Failure {
+    Failure::fatal(
+        Code::NONDETERMINISM,
+        "the work of a step in ctx.run changes what the workflow shows of itself (ctx.kv, \
+         ctx.search, ctx.set_status), which a replay would not do; do it before or after the step",
+    )
+}
+
 /// The program went on although nothing was delivered: it is not driven by its context alone.
 /// Told as the outcome of step 0, which no program has.
-fn out_of_turn() -> LocalOutcome {
+fn out_of_turn(failure: Failure) -> LocalOutcome {
     LocalOutcome {
         step: 0,
         attempt: 0,
-        result: Err(foreign_await()),
+        result: Err(failure),
     }
 }

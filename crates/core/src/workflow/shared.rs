@@ -10,8 +10,7 @@ use std::{
 use headwater_wire::{Entry, Failure, Payload, Timestamp, limits::CANCEL_IGNORED_MAX};
 use rand_chacha::ChaCha8Rng;
 
-use super::scope::Reach;
-
+use super::{scope::Reach, state::Visible};
 use crate::program::{Decision, LocalOutcome, LogLine, ProgramInfo};
 
 /// State of one program, seen by its context, its futures and its executor.
@@ -42,6 +41,8 @@ pub(super) struct State {
     refused: u32,
     /// So many were that the run ends with this.
     pub(super) overruled: Option<Failure>,
+    /// What others can see.
+    pub(super) visible: Visible,
     pub(super) slots: BTreeMap<u32, Slot>,
     pub(super) local_outcomes: Vec<LocalOutcome>,
     pub(super) logs: Vec<LogLine>,
@@ -76,6 +77,7 @@ impl Slot {
 
 impl Shared {
     pub(super) fn new(info: Arc<ProgramInfo>, random: ChaCha8Rng) -> Arc<Self> {
+        let visible = Visible::of(&info);
         Arc::new(Self {
             info,
             state: Mutex::new(State {
@@ -92,6 +94,7 @@ impl Shared {
                 cancelled: None,
                 refused: 0,
                 overruled: None,
+                visible,
                 slots: BTreeMap::new(),
                 local_outcomes: Vec::new(),
                 logs: Vec::new(),
@@ -134,9 +137,10 @@ impl State {
     }
 
     /// Decide what has no outcome and no number.
-    #[allow(dead_code)] // for state, patches and answers
     pub(super) fn note(&mut self, entry: Entry) {
-        self.decisions.push(Decision::Note(entry));
+        if !self.closed {
+            self.decisions.push(Decision::Note(entry));
+        }
     }
 
     /// Number and decide what has no outcome: its number makes the id of what it sends.

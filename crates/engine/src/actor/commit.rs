@@ -8,7 +8,7 @@ use headwater_core::{
     mutant::{Mutant, is_broken},
 };
 use headwater_store::{Bucket, Expect, StoreError, Ttl};
-use headwater_wire::{Code, Failure, Status, Timestamp, limits, turn::Root};
+use headwater_wire::{Code, Failure, Status, Timestamp, limits, names::Hint, turn::Root};
 
 use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER, place::Attached};
 use crate::emit::{Backoff, emit, put_page};
@@ -195,6 +195,7 @@ impl Actor {
         self.cold = false;
         self.tell_logs();
         self.settle().await;
+        self.tell_change().await;
         self.tell_end().await;
     }
 
@@ -230,6 +231,18 @@ impl Actor {
                     tracing::error!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}")
                 }
             }
+        }
+    }
+
+    /// Tell whoever waits for it that its status, or a key-value pair, has changed. A hint: the
+    /// value is the truth.
+    async fn tell_change(&mut self) {
+        if let Some(Loaded::Invocation(invocation)) = &mut self.loaded
+            && invocation.shows_more()
+        {
+            let store = &self.shared.store;
+            let subject = store.hint_subject(Hint::Status(&self.address.key));
+            store.hint(&subject, Bytes::new()).await;
         }
     }
 
