@@ -169,7 +169,10 @@ fn require_told(known: &Known, asker: &Asker) -> Checked {
 }
 
 fn started(known: &Known, seen: &Seen, start: &Start, seq: u64) -> Checked {
-    if seen.value.status.is_ended() || start.asker != seen.value.asker {
+    // As long as the last turn tells it, a root of that turn is still there.
+    let ended = seen.value.status.is_ended();
+    let tells = seen.value.turn.effects.contains(&EffectTag::TellParent);
+    if start.asker != seen.value.asker || (ended && !tells) {
         require_told(known, &start.asker)?;
     }
     if seen.starts.contains(&seq) {
