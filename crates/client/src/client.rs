@@ -8,9 +8,9 @@ use std::{
 use headwater_store::{Bucket, Env, Message, Read, Store, StoreError};
 use headwater_wire::{
     Command, InvocationId, Key, Partition, Payload,
-    command::{Cancel, Signal},
+    command::{Cancel, Channel},
     limits,
-    names::{Address, DEFAULT_QUEUE, check_name},
+    names::{Address, DEFAULT_QUEUE},
     topology::Topology,
 };
 use serde::Serialize;
@@ -89,12 +89,8 @@ impl Client {
         data: Payload,
         signal_id: Option<String>,
     ) -> Result<String, ClientError> {
-        check_name("signal", name)?;
-        let signal_id = signal_id.unwrap_or_else(|| self.inner.new_id());
-        let signal = Signal::new(signal_id.clone(), name, data.checked()?);
-        let signal = Command::Signal(signal);
-        self.send(id, signal).await?;
-        Ok(signal_id)
+        self.send_on(Channel::Signal, id, name, data, signal_id)
+            .await
     }
 
     /// Ask an invocation to end. What it waits for fails as `cancelled`.
@@ -114,7 +110,11 @@ impl Client {
         self.send(id, resume).await
     }
 
-    async fn send(&self, id: &InvocationId, command: Command) -> Result<(), ClientError> {
+    pub(crate) async fn send(
+        &self,
+        id: &InvocationId,
+        command: Command,
+    ) -> Result<(), ClientError> {
         let to = self.inner.address(id).await?;
         let body = command.encode();
         self.inner.publish(Message::Command { to, body }).await?;

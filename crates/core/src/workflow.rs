@@ -7,6 +7,7 @@
 //! `join` and `select` give the same answer on every replay.
 
 mod calls;
+mod channels;
 mod context;
 mod executor;
 mod saga;
@@ -16,6 +17,7 @@ mod sleep;
 mod state;
 
 pub use calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait};
+pub use channels::Queue;
 pub use context::{Context, StepInfo};
 pub use executor::async_workflow;
 pub use saga::Saga;

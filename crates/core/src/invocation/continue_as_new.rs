@@ -52,6 +52,7 @@ impl Invocation {
         }
         self.pending.clear();
         self.value.anchors.clear();
+        self.drop_events();
         self.value
             .deferred
             .retain(|deferred| matches!(deferred, Deferred::Cancel { .. }));

@@ -38,23 +38,9 @@ impl Machine for Invocation {
             }
             Command::Heartbeat(heartbeat) => self.place_heartbeat(heartbeat),
             Command::Hook(hook) => self.place_hook(hook),
-            Command::Signal(signal) if !signal.channel.is_signal() => self.place_channel(signal),
             Command::Outcome(outcome) => self.place_outcome(outcome),
             Command::TimerFired(timer) => self.place_timer(*timer),
-            Command::Signal(signal) => {
-                let signals = &self.value.signals;
-                if signals.taken.iter().any(|taken| taken.id == signal.id) {
-                    Placement::Taken
-                } else if self.value.status.is_ended() {
-                    Placement::Drop("the invocation has ended")
-                } else if self.buffer_is_full(signal.data.bytes().len())
-                    || signals.taken.len() >= 2 * limits::SIGNALS_TAKEN_MAX
-                {
-                    Placement::Wait
-                } else {
-                    self.place_in_turn()
-                }
-            }
+            Command::Signal(signal) => self.place_signal(signal),
             Command::Cancel(_) => {
                 let deferred = |deferred: &Deferred| matches!(deferred, Deferred::Cancel { .. });
                 if self.value.cancel.is_some() || self.value.deferred.iter().any(deferred) {
@@ -153,7 +139,7 @@ impl Machine for Invocation {
 
 impl Invocation {
     /// Take it, unless the program has first to finish what it decided.
-    fn place_in_turn(&self) -> Placement {
+    pub(super) fn place_in_turn(&self) -> Placement {
         let finishing = self.value.parked.is_none() && self.has_more();
         match self.deferred_is_full() || finishing {
             true => Placement::Wait,
@@ -176,13 +162,6 @@ impl Invocation {
         self.value.parked.is_some()
             && (deferred.len() >= limits::DEFERRED_MAX
                 || deferred.iter().map(bytes).sum::<usize>() >= limits::TURN_BYTES_MAX)
-    }
-
-    fn buffer_is_full(&self, more_bytes: usize) -> bool {
-        let waiting = &self.value.signals.waiting;
-        let bytes: usize = waiting.iter().map(|signal| signal.data.bytes().len()).sum();
-        waiting.len() >= limits::SIGNALS_BUFFERED_MAX
-            || (!waiting.is_empty() && bytes + more_bytes > limits::PAYLOAD_BYTES_MAX)
     }
 
     fn place_start(&self, start: &Start) -> Placement {
