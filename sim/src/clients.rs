@@ -7,12 +7,12 @@ use std::{
 };
 
 use headwater_client::{Client, ClientError, Ended};
-use headwater_wire::{InvocationId, Payload};
+use headwater_wire::InvocationId;
 
 use crate::{
     cast::Stage,
     dice::Dice,
-    script::{Script, WORKFLOW, signal_data},
+    script::{Script, WORKFLOW, channel_of, data_of},
     truth::Role,
 };
 
@@ -217,14 +217,14 @@ impl Clients {
     async fn signal(self, id: InvocationId, name: String, number: u32, at_ms: u64) {
         self.wait_until(at_ms).await;
         let signal_id = format!("{name}/{number}");
-        let Ok(data) = Payload::encode(&signal_data(&name, number)) else {
+        let Ok(data) = data_of(&name, number) else {
             return;
         };
         loop {
             let id_of_sender = Some(signal_id.clone());
-            let sent = self
-                .client
-                .signal_payload(&id, &name, data.clone(), id_of_sender);
+            let channel = channel_of(&name);
+            let client = &self.client;
+            let sent = client.send_on(channel, &id, &name, data.clone(), id_of_sender);
             match sent.await {
                 Ok(_) => return,
                 Err(_) => self.again_soon().await,

@@ -406,7 +406,8 @@ fn check_output(planned: &Planned, value: &Value) -> Result<(), String> {
     let Some(Ok(output)) = output.as_ref().map(|output| output.decode::<Vec<String>>()) else {
         return Err(format!("it ended as {status}: {:?}", value.error));
     };
-    planned.script.check(&value.id, value.run, &output)
+    planned.script.check(&value.id, value.run, &output)?;
+    planned.script.check_shown(value)
 }
 
 async fn outages(stage: Stage, chaos: Duration) {

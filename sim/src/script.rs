@@ -1,20 +1,26 @@
 //! Workflows as data: what a random one does, how it does it over a real context, and what must
 //! come out whatever happens on the way.
 
+mod queue;
+mod state;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::future::{BoxFuture, join_all};
 use headwater_core::{Context, Error, Retry, StepInfo};
 use headwater_store::Env;
-use headwater_wire::{InvocationId, Run, journal::ParentClose, task::idempotency_key};
+use headwater_wire::{InvocationId, Run, Value, journal::ParentClose, task::idempotency_key};
 use headwater_worker::ActivityContext;
 use serde::{Deserialize, Serialize};
 
+use self::state::Shown;
 use crate::{
     check::{Known, Ran},
     dice::Dice,
     truth::Truth,
 };
+
+pub use queue::{channel_of, data_of};
 
 /// Name of the one workflow; what it does is its input.
 pub const WORKFLOW: &str = "script";
@@ -59,6 +65,10 @@ pub enum Op {
     Signals(String, u32),
     /// Wait for a signal, so many milliseconds at the most.
     SignalOrTimeout(String, u64),
+    /// Take so many items of a queue, side by side.
+    Queue(String, u32),
+    /// Change what others can see, by so much.
+    State(u64),
     /// Another script as a child.
     Child(Child),
 }
@@ -242,6 +252,8 @@ async fn run_op(ctx: &Context, op: Op, lab: &Lab) -> Result<String, Error> {
             Ok(signals(&all))
         }
         Op::Child(child) => child.run(ctx).await,
+        Op::Queue(name, count) => queue::run(ctx, &name, count).await,
+        Op::State(by) => state::run(ctx, by),
         Op::SignalOrTimeout(name, ms) => {
             let wait = ctx.signal::<u64>(name).timeout(Duration::from_millis(ms));
             match wait.await {
@@ -356,9 +368,12 @@ impl Script {
     pub fn random(dice: &mut Dice, with_signals: bool) -> Self {
         let count = dice.between(1, 5);
         let ops = (0..count).map(|index| Op::random(dice, index, with_signals));
+        let ops: Vec<Op> = ops.collect();
+        // A run that awaits nothing would spin, and is parked for it.
+        let awaits = ops.iter().any(|op| !matches!(op, Op::State(_)));
         Self {
-            ops: ops.collect(),
-            more_runs: if dice.chance(0.2) {
+            ops,
+            more_runs: if dice.chance(0.2) && awaits {
                 dice.between(1, 4) as u32
             } else {
                 0
@@ -415,12 +430,26 @@ impl Script {
         Ok(())
     }
 
-    fn possible(&self, id: &InvocationId, run: Run) -> Vec<Possible> {
-        let runs = (0..=self.more_runs).map(|continued| Run { continued, ..run });
-        runs.flat_map(|run| self.possible_in_run(id, run)).collect()
+    /// Whether the value of a completed one shows what it should.
+    pub fn check_shown(&self, value: &Value) -> Result<(), String> {
+        let mut shown = Shown::default();
+        let ops = (0..=self.more_runs).flat_map(|_| &self.ops);
+        ops.for_each(|op| {
+            if let Op::State(by) = op {
+                shown.change(*by);
+            }
+        });
+        shown.check(value)
     }
 
-    fn possible_in_run(&self, id: &InvocationId, run: Run) -> Vec<Possible> {
+    fn possible(&self, id: &InvocationId, run: Run) -> Vec<Possible> {
+        let mut shown = Shown::default();
+        let runs = (0..=self.more_runs).map(|continued| Run { continued, ..run });
+        runs.flat_map(|run| self.possible_in_run(id, run, &mut shown))
+            .collect()
+    }
+
+    fn possible_in_run(&self, id: &InvocationId, run: Run, shown: &mut Shown) -> Vec<Possible> {
         let mut steps = 0;
         let mut next = || {
             steps += 1;
@@ -446,7 +475,8 @@ impl Script {
                 next();
                 one("slept".to_owned())
             }
-            Op::Signals(name, count) => {
+            Op::State(by) => one(shown.change(*by)),
+            Op::Signals(name, count) | Op::Queue(name, count) => {
                 (0..*count).for_each(|_| drop(next()));
                 Possible::Signals(name.clone(), *count, false)
             }
@@ -471,7 +501,7 @@ impl Script {
     pub fn wanted_signals(&self) -> Vec<(String, u32)> {
         let runs = self.more_runs + 1;
         let wanted = |op: &Op| match op {
-            Op::Signals(name, count) => Some((name.clone(), count * runs)),
+            Op::Signals(name, count) | Op::Queue(name, count) => Some((name.clone(), count * runs)),
             Op::SignalOrTimeout(name, _) => Some((name.clone(), runs)),
             _ => None,
         };
@@ -493,7 +523,7 @@ pub fn signal_data(name: &str, number: u32) -> u64 {
 impl Op {
     fn random(dice: &mut Dice, index: u64, with_signals: bool) -> Self {
         // A child has no children, so that worlds stay small.
-        match dice.below(if with_signals { 14 } else { 10 }) {
+        match dice.below(if with_signals { 16 } else { 11 }) {
             0..3 => Self::Work(Work::random(dice)),
             3 => Self::Chain(match dice.chance(0.25) {
                 true => dice.between(40, 110) as u32,
@@ -510,8 +540,10 @@ impl Op {
             ),
             8 => Self::Sleep(*dice.pick(&[1, 100, 1_000, 1_999, 2_001, 3_500, 7_000])),
             9 => Self::Work(Work::quick()),
-            10 | 11 => Self::Signals(format!("signal-{index}"), dice.between(1, 3) as u32),
-            12 => Self::Child(Child::random(dice)),
+            10 => Self::State(dice.between(1, 9)),
+            11 | 12 => Self::Signals(format!("signal-{index}"), dice.between(1, 3) as u32),
+            13 => Self::Queue(queue::name(index), dice.between(1, 5) as u32),
+            14 => Self::Child(Child::random(dice)),
             _ => Self::SignalOrTimeout(
                 format!("signal-{index}"),
                 *dice.pick(&[10, 1_000, 3_000, 8_000]),

@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 use headwater_store::{Env, Message, Store, StoreError, address::Addresses};
 use headwater_wire::{
     Command, InvocationId, Key, Payload,
-    command::{Cancel, Signal},
-    names::{Address, check_name},
+    command::{Cancel, Channel},
+    limits,
+    names::Address,
     send::Recipient,
 };
 use serde::Serialize;
@@ -82,12 +83,8 @@ impl Client {
         data: Payload,
         signal_id: Option<String>,
     ) -> Result<String, ClientError> {
-        check_name("signal", name)?;
-        let signal_id = signal_id.unwrap_or_else(|| self.inner.new_id());
-        let signal = Signal::new(signal_id.clone(), name, data.checked()?);
-        let signal = Command::Signal(signal);
-        self.send(id, signal).await?;
-        Ok(signal_id)
+        self.send_on(Channel::Signal, id, name, data, signal_id)
+            .await
     }
 
     /// Ask an invocation to end. What it waits for fails as `cancelled`.

@@ -3,6 +3,7 @@
 
 mod bulk;
 mod change;
+mod channels;
 mod client;
 mod error;
 mod events;

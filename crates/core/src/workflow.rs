@@ -7,6 +7,7 @@
 //! `join` and `select` give the same answer on every replay.
 
 mod calls;
+mod channels;
 mod children;
 mod context;
 mod executor;
@@ -18,6 +19,7 @@ mod sleep;
 mod state;
 
 pub use calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait};
+pub use channels::Queue;
 pub use children::{Child, ChildCall};
 pub use context::{Context, Race, StepInfo};
 pub use executor::async_workflow;

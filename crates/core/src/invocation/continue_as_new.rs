@@ -50,6 +50,7 @@ impl Invocation {
         if is_broken(Mutant::ForgetSignals) {
             self.value.signals.taken.clear();
         }
+        self.drop_events();
         self.value
             .deferred
             .retain(|deferred| matches!(deferred, Deferred::Cancel { .. }));

@@ -61,7 +61,7 @@ impl Invocation {
                 return;
             }
             let Some((step, index)) = self.matching_signal() else {
-                return;
+                return self.drop_events();
             };
             let BufferedSignal { id, data, .. } = self.value.signals.waiting.remove(index);
             let (t, value) = (self.t(now), data.clone());

@@ -41,22 +41,9 @@ impl Machine for Invocation {
             }
             Command::Heartbeat(heartbeat) => self.place_heartbeat(heartbeat),
             Command::Hook(hook) => self.place_hook(hook),
-            Command::Signal(signal) if !signal.channel.is_signal() => self.place_channel(signal),
             Command::Outcome(outcome) => self.place_outcome(outcome),
             Command::TimerFired(timer) => self.place_timer(*timer),
-            Command::Signal(signal) => {
-                if self.has_taken(&signal.id) {
-                    Placement::Taken
-                } else if self.value.status.is_ended() {
-                    Placement::Drop("the invocation has ended")
-                } else if self.buffer_is_full(signal.data.bytes().len())
-                    || self.value.signals.taken.len() >= 2 * limits::SIGNALS_TAKEN_MAX
-                {
-                    Placement::Wait
-                } else {
-                    self.place_in_turn()
-                }
-            }
+            Command::Signal(signal) => self.place_signal(signal),
             Command::Cancel(_) => {
                 let deferred = |deferred: &Deferred| matches!(deferred, Deferred::Cancel { .. });
                 if self.value.cancel.is_some() || self.value.deferred.iter().any(deferred) {
@@ -176,13 +163,6 @@ impl Invocation {
         self.value.parked.is_some()
             && (deferred.len() >= limits::DEFERRED_MAX
                 || deferred.iter().map(bytes).sum::<usize>() >= limits::TURN_BYTES_MAX)
-    }
-
-    pub(super) fn buffer_is_full(&self, more_bytes: usize) -> bool {
-        let waiting = &self.value.signals.waiting;
-        let bytes: usize = waiting.iter().map(|signal| signal.data.bytes().len()).sum();
-        waiting.len() >= limits::SIGNALS_BUFFERED_MAX
-            || (!waiting.is_empty() && bytes + more_bytes > limits::PAYLOAD_BYTES_MAX)
     }
 
     /// `at`: when the start was stored in COMMANDS.

@@ -203,10 +203,13 @@ impl<T: DeserializeOwned> Future for StepFuture<T> {
     }
 }
 
-/// Waiting for a signal; await it. Made by [`Context::signal`](super::Context::signal).
+/// Waiting for a signal, an event, or an item of a queue; await it. Made by
+/// [`Context::signal`](super::Context::signal), [`Context::event`](super::Context::event) and
+/// [`Queue::pop`](super::Queue::pop).
 #[must_use = "a wait does nothing until it is awaited"]
 pub struct SignalWait<T> {
     pub(super) shared: Arc<Shared>,
+    pub(super) channel: Channel,
     pub(super) name: String,
     pub(super) timeout: Option<std::result::Result<Duration, DurationError>>,
     pub(super) output: PhantomData<fn() -> T>,
@@ -228,6 +231,7 @@ impl<T: DeserializeOwned> IntoFuture for SignalWait<T> {
     fn into_future(self) -> SignalFuture<T> {
         let Self {
             shared,
+            channel,
             name,
             timeout,
             ..
@@ -239,9 +243,10 @@ impl<T: DeserializeOwned> IntoFuture for SignalWait<T> {
             step: Some(Step::new(&shared, move |step, _| Decision::Signal {
                 step,
                 name: signal,
-                channel: Channel::Signal,
+                channel,
             })),
             sleep,
+            channel,
             name,
             limit,
             output: PhantomData,
@@ -254,6 +259,7 @@ impl<T: DeserializeOwned> IntoFuture for SignalWait<T> {
 pub struct SignalFuture<T> {
     step: Option<Step>,
     sleep: Option<Sleep>,
+    channel: Channel,
     name: String,
     limit: Duration,
     output: PhantomData<fn() -> T>,
@@ -268,7 +274,8 @@ impl<T: DeserializeOwned> Future for SignalFuture<T> {
         };
         if let Poll::Ready(outcome) = step.poll(cx) {
             this.sleep = None;
-            return Poll::Ready(decode(|| format!("signal {:?}", this.name), outcome));
+            let what = || format!("{} {:?}", this.channel.as_str(), this.name);
+            return Poll::Ready(decode(what, outcome));
         }
         let Some(sleep) = &mut this.sleep else {
             return Poll::Pending;
@@ -278,7 +285,12 @@ impl<T: DeserializeOwned> Future for SignalFuture<T> {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) => {
                 this.step = None;
-                let message = format!("no signal {:?} within {:?}", this.name, this.limit);
+                let what = match this.channel {
+                    Channel::Queue => "nothing in the queue",
+                    Channel::Event => "no event",
+                    Channel::Signal | Channel::Update => "no signal",
+                };
+                let message = format!("{what} {:?} within {:?}", this.name, this.limit);
                 let failure = Failure::new(Code::TIMEOUT, message);
                 Poll::Ready(Err(Error::from_failure(failure)))
             }

@@ -6,12 +6,15 @@ use futures::{
     FutureExt as _,
     future::{JoinAll, Map, SelectAll, join_all, select_all},
 };
-use headwater_wire::{InvocationId, Payload, Timestamp, failure::cut, limits::NAME_BYTES_MAX};
+use headwater_wire::{
+    InvocationId, Payload, Timestamp, command::Channel, failure::cut, limits::NAME_BYTES_MAX,
+};
 use rand_core::Rng as _;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
     calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait},
+    channels::wait,
     shared::Shared,
 };
 use crate::{
@@ -120,12 +123,7 @@ impl Context {
     /// Wait for a signal of this name. One that came earlier is kept and taken now; each is
     /// taken once.
     pub fn signal<T: DeserializeOwned>(&self, name: impl Into<String>) -> SignalWait<T> {
-        SignalWait {
-            shared: Arc::clone(&self.shared),
-            name: cut(&name.into(), NAME_BYTES_MAX).to_owned(),
-            timeout: None,
-            output: PhantomData,
-        }
+        wait(&self.shared, Channel::Signal, &name.into())
     }
 
     /// End this run and begin another of the same invocation, with this input and an empty

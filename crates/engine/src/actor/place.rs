@@ -9,7 +9,9 @@ use headwater_core::{
     mutant::{Mutant, is_broken},
 };
 use headwater_store::{StoreError, Verdict};
-use headwater_wire::{Code, Command, Failure, Value, limits, names::Address, turn::Root};
+use headwater_wire::{
+    Code, Command, Failure, Status, Value, command::Channel, limits, names::Address, turn::Root,
+};
 
 use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER};
 use crate::{
@@ -99,7 +101,7 @@ impl Actor {
                 Placement::Taken => self.hold(delivered).await,
                 Placement::Drop(reason) => {
                     self.shared.metrics.dropped.inc();
-                    tracing::debug!(key = %self.address.key, command = delivered.command.name(), reason, "dropped");
+                    self.tell_dropped(&delivered.command, reason);
                     self.answer(&delivered, Verdict::Ack).await;
                 }
                 Placement::Tell(_) if is_broken(Mutant::SilentRefusal) => {
@@ -137,6 +139,20 @@ impl Actor {
         };
         self.queue = later;
         Ok(())
+    }
+
+    /// An event that nobody waits for may be a mistake of whoever raised it.
+    fn tell_dropped(&self, command: &Command, reason: &str) {
+        let key = &self.address.key;
+        match (command, self.loaded.as_ref()) {
+            (Command::Signal(event), Some(Loaded::Invocation(invocation)))
+                if event.channel == Channel::Event =>
+            {
+                let invocation_id = &invocation.value().id;
+                tracing::warn!(%invocation_id, event = event.name, reason, "dropped an event");
+            }
+            _ => tracing::debug!(%key, command = command.name(), reason, "dropped"),
+        }
     }
 
     /// Where a command belongs that went to another task queue than its invocation's: its sender

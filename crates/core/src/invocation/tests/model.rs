@@ -312,7 +312,7 @@ fn a_command_that_nothing_serves_is_foreign() {
             asker: None,
         }),
         Command::Signal(Signal {
-            channel: Channel::Event,
+            channel: Channel::Update,
             ..Signal::new("s", "n", Payload::null())
         }),
     ] {

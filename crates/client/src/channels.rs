@@ -1,0 +1,55 @@
+//! What is sent to an invocation beside signals: items of its queues, and events.
+
+use headwater_wire::{
+    Command, InvocationId, Payload,
+    command::{Channel, Signal},
+    names::check_name,
+};
+use serde::Serialize;
+
+use crate::{Client, ClientError};
+
+impl Client {
+    /// Put an item into a queue of an invocation: it is kept, in order, until the workflow takes
+    /// it. Answers the item's id.
+    pub async fn enqueue<T: Serialize + ?Sized>(
+        &self,
+        id: &InvocationId,
+        queue: &str,
+        item: &T,
+    ) -> Result<String, ClientError> {
+        let item = Payload::encode(item)?;
+        self.send_on(Channel::Queue, id, queue, item, None).await
+    }
+
+    /// Raise an event for an invocation. If its workflow does not wait for it when it comes, it is
+    /// gone, and nothing but a warning of the engine tells so. Answers the event's id.
+    pub async fn raise_event<T: Serialize + ?Sized>(
+        &self,
+        id: &InvocationId,
+        name: &str,
+        data: &T,
+    ) -> Result<String, ClientError> {
+        let data = Payload::encode(data)?;
+        self.send_on(Channel::Event, id, name, data, None).await
+    }
+
+    /// Send encoded data on a channel with, to be repeatable, an id of the sender's.
+    pub async fn send_on(
+        &self,
+        channel: Channel,
+        id: &InvocationId,
+        name: &str,
+        data: Payload,
+        signal_id: Option<String>,
+    ) -> Result<String, ClientError> {
+        check_name(channel.as_str(), name)?;
+        let signal_id = signal_id.unwrap_or_else(|| self.inner.new_id());
+        let signal = Signal {
+            channel,
+            ..Signal::new(signal_id.clone(), name, data.checked()?)
+        };
+        self.send(id, Command::Signal(signal)).await?;
+        Ok(signal_id)
+    }
+}

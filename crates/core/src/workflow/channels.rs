@@ -1,0 +1,50 @@
+//! Events and queues, from the workflow's side.
+
+use std::{marker::PhantomData, sync::Arc};
+
+use headwater_wire::{command::Channel, failure::cut, limits::NAME_BYTES_MAX};
+use serde::de::DeserializeOwned;
+
+use super::{calls::SignalWait, context::Context, shared::Shared};
+
+impl Context {
+    /// Wait for an event of this name that is raised from now on: unlike a signal, one that was
+    /// raised earlier is gone. Waits of one name are served in the order of the calls.
+    pub fn event<T: DeserializeOwned>(&self, name: impl Into<String>) -> SignalWait<T> {
+        wait(&self.shared, Channel::Event, &name.into())
+    }
+
+    /// A queue of this invocation: what clients and other workflows put into it is kept in their
+    /// order, also from run to run, and each item is taken once.
+    #[must_use]
+    pub fn queue(&self, name: impl Into<String>) -> Queue<'_> {
+        Queue {
+            shared: &self.shared,
+            name: name.into(),
+        }
+    }
+}
+
+/// A queue of an invocation. Made by [`Context::queue`].
+pub struct Queue<'a> {
+    shared: &'a Arc<Shared>,
+    name: String,
+}
+
+impl Queue<'_> {
+    /// Wait for the next item. One that is no longer awaited takes none.
+    pub fn pop<T: DeserializeOwned>(&self) -> SignalWait<T> {
+        wait(self.shared, Channel::Queue, &self.name)
+    }
+}
+
+/// A name over `NAME_BYTES_MAX` is cut.
+pub(super) fn wait<T>(shared: &Arc<Shared>, channel: Channel, name: &str) -> SignalWait<T> {
+    SignalWait {
+        shared: Arc::clone(shared),
+        channel,
+        name: cut(name, NAME_BYTES_MAX).to_owned(),
+        timeout: None,
+        output: PhantomData,
+    }
+}
