@@ -6,7 +6,6 @@ use headwater_store::{Env, Message, Store, StoreError, address::Addresses};
 use headwater_wire::{
     Command, InvocationId, Key, Payload,
     command::{Cancel, Channel},
-    limits,
     names::Address,
     send::Recipient,
 };

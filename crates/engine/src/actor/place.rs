@@ -10,7 +10,7 @@ use headwater_core::{
 };
 use headwater_store::{StoreError, Verdict};
 use headwater_wire::{
-    Code, Command, Failure, Status, Value, command::Channel, limits, names::Address, turn::Root,
+    Code, Command, Failure, Value, command::Channel, limits, names::Address, turn::Root,
 };
 
 use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER};

@@ -19,7 +19,7 @@ impl Driver {
         self.give(sent(channel, id, "x", json));
     }
 
-    fn place(&self, channel: Channel, id: &str) -> Placement {
+    fn place_on(&self, channel: Channel, id: &str) -> Placement {
         let command = sent(channel, id, "x", "0");
         self.invocation.place(&command, 1_000, self.now)
     }
@@ -52,7 +52,7 @@ fn a_queue_keeps_its_order_from_run_to_run() {
         driver.send(Channel::Queue, id, json);
         driver.reloaded();
     }
-    assert_eq!(driver.place(Channel::Queue, "b"), Placement::Taken);
+    assert_eq!(driver.place_on(Channel::Queue, "b"), Placement::Taken);
     driver.outcome(1, 1, Ok("null"));
     assert_eq!(driver.invocation.value.run.continued, 1);
     driver.reloaded();
@@ -97,17 +97,17 @@ fn an_event_is_for_who_waits_for_it_and_for_nobody_later() {
         Ok::<_, Error>((first?, second?))
     });
     let mut driver = Driver::begin(workflow, "null");
-    assert_eq!(driver.place(Channel::Event, "early"), no_event());
+    assert_eq!(driver.place_on(Channel::Event, "early"), no_event());
     driver.outcome(1, 1, Ok("null"));
     driver.send(Channel::Event, "a", "1");
-    assert_eq!(driver.place(Channel::Event, "a"), Placement::Taken);
+    assert_eq!(driver.place_on(Channel::Event, "a"), Placement::Taken);
     driver.reloaded();
     driver.send(Channel::Event, "b", "2");
     driver.reloaded();
-    assert_eq!(driver.place(Channel::Event, "late"), no_event());
+    assert_eq!(driver.place_on(Channel::Event, "late"), no_event());
     driver.outcome(4, 1, Ok("null"));
     assert_eq!(driver.output(), "[1,2]");
-    let ended = driver.place(Channel::Event, "after");
+    let ended = driver.place_on(Channel::Event, "after");
     assert_eq!(ended, Placement::Drop("the invocation has ended"));
 }
 
@@ -134,9 +134,9 @@ fn a_parked_invocation_keeps_the_events_that_it_waits_for_and_no_others() {
     driver.invocation.committed(driver.revision);
     driver.turns.push(turn.value);
     let event = sent(Channel::Event, "a", "x", "1");
-    assert_eq!(driver.place(Channel::Event, "a"), Placement::Take);
+    assert_eq!(driver.place_on(Channel::Event, "a"), Placement::Take);
     driver.invocation.take(event, 50, driver.now);
-    assert_eq!(driver.place(Channel::Event, "b"), no_event());
+    assert_eq!(driver.place_on(Channel::Event, "b"), no_event());
     let turn = driver.invocation.prepare(driver.now, "q".into()).unwrap();
     driver.revision += 1;
     driver.turns.push(turn.value);

@@ -205,7 +205,7 @@ fn children_that_nobody_waits_for_any_more_are_closed_by_their_policy() {
             let children = three(&ctx)?;
             let go: u32 = ctx.signal("go").await?;
             if go == 1 {
-                return ctx.continue_as_new(&(n + 1)).await;
+                return ctx.continue_as_new(n + 1).await;
             }
             drop(children);
             Ok::<_, Error>(())

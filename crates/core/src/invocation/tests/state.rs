@@ -18,28 +18,6 @@ impl Driver {
         self.move_on();
     }
 
-    fn begin_with(workflow: Arc<dyn Workflow>, start: Start) -> Self {
-        let invocation = Invocation::create(start, birth());
-        let mut driver = Self {
-            workflow,
-            invocation,
-            pages: Vec::new(),
-            now: birth().at,
-            seq: START,
-            revision: 0,
-            turns: Vec::new(),
-        };
-        let info = driver.invocation.program_info();
-        let program = driver.workflow.instantiate(info);
-        let none: [&[u8]; 0] = [];
-        driver
-            .invocation
-            .attach(program, &none, driver.now)
-            .unwrap();
-        driver.store();
-        driver
-    }
-
     fn kinds(&self) -> Vec<&'static str> {
         self.entries().iter().map(Entry::kind).collect()
     }
