@@ -25,8 +25,8 @@ use crate::{
 };
 
 /// How long everything may take once nothing goes wrong any more: the longest retry pause, the
-/// grace of a held signal, and a member's death, several times over.
-const LIVENESS: Duration = Duration::from_secs(240);
+/// grace of a held signal, and a member's death, several times over, for parents and children.
+const LIVENESS: Duration = Duration::from_secs(480);
 /// After this nothing may happen any more in an idle world: caches, last redeliveries.
 const SETTLE: Duration = Duration::from_secs(20);
 /// So long it is watched.
@@ -295,6 +295,11 @@ impl Scene {
     fn check_quiet(&self) -> Checked {
         let stage = &self.stage;
         self.run_until(stage.world.now() + SETTLE, || false)?;
+        while !self.all_is_done() {
+            // A detached child has begun after everything else had ended.
+            self.run_until_all_ended()?;
+            self.run_until(stage.world.now() + SETTLE, || false)?;
+        }
         if let Some(task) = stage.truth.tasks_left().first() {
             return Err(nobody(format!("{task} is left in TASKS")));
         }
