@@ -163,7 +163,7 @@ impl KeyQueue {
 }
 
 impl Machine for KeyQueue {
-    fn place(&self, command: &Command, seq: u64, _now: Timestamp) -> Placement {
+    fn place(&self, command: &Command, seq: u64, _stored_at: Timestamp) -> Placement {
         match command {
             Command::Submit(_) if seq <= self.value.taken_through => Placement::Taken,
             Command::Submit(_) if self.value.waiting.len() >= limits::KEY_QUEUE_MAX => {

@@ -109,8 +109,9 @@ pub struct Turn {
 
 /// Something with a value that takes commands.
 pub trait Machine: Send + Sync {
-    /// Where a command stands by the value in hand.
-    fn place(&self, command: &Command, seq: u64, now: Timestamp) -> Placement;
+    /// Where a command stands by the value in hand. `stored_at`: when it was stored, since what it
+    /// finds does not hang on when it is looked at.
+    fn place(&self, command: &Command, seq: u64, stored_at: Timestamp) -> Placement;
 
     /// Take a command into the turn that is being made.
     fn take(&mut self, command: Command, seq: u64, now: Timestamp);

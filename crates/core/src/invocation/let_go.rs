@@ -15,7 +15,6 @@ pub(super) enum Why {
     /// The invocation has ended.
     Ended,
     /// The invocation was ended at once, and with it what hangs on it.
-    #[allow(dead_code)] // for terminate
     Terminated,
     /// The run has ended and another follows.
     Continued,

@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Machine for Invocation {
-    fn place(&self, command: &Command, seq: u64, now: Timestamp) -> Placement {
+    fn place(&self, command: &Command, seq: u64, stored_at: Timestamp) -> Placement {
         // Whatever something hangs on, or the last turn rests on, was taken.
         let root = root_of(command, seq);
         if !matches!(command, Command::Start(_))
@@ -29,7 +29,7 @@ impl Machine for Invocation {
             return Placement::Drop("it was for the invocation that had the id before");
         }
         match command {
-            Command::Start(start) => self.place_start(start, seq, now),
+            Command::Start(start) => self.place_start(start, seq, stored_at),
             Command::Submit(_) | Command::Release(_) => Placement::Foreign(
                 "a command for the queue of a partition key, sent to an invocation",
             ),

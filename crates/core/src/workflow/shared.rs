@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    ops::RangeInclusive,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Poll, Waker},
 };
@@ -117,23 +116,6 @@ impl State {
         self.decisions.push(decision);
         self.slots.insert(step, Slot::within(self.reach));
         step
-    }
-
-    /// Number so many steps, one at least, and decide them as one.
-    #[allow(dead_code)] // for `map`
-    pub(super) fn decide_many(
-        &mut self,
-        count: u32,
-        make: impl FnOnce(u32, &Self) -> Decision,
-    ) -> RangeInclusive<u32> {
-        let first = self.steps + 1;
-        self.steps += count;
-        let decision = make(first, self);
-        self.decisions.push(decision);
-        let steps = first..=self.steps;
-        let slot = |step| (step, Slot::within(self.reach));
-        self.slots.extend(steps.clone().map(slot));
-        steps
     }
 
     /// Decide what has no outcome and no number.

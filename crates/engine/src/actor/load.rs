@@ -30,7 +30,9 @@ impl Actor {
         if self.queue.is_empty() {
             return false;
         }
-        if let Ok(Owner::SignalBox { .. }) = self.address.key.owner() {
+        if !self.is_invocation()
+            && let Ok(Owner::SignalBox { .. }) = self.address.key.owner()
+        {
             self.give_up_all("a signal box is not served by this build")
                 .await;
             return false;

@@ -55,12 +55,8 @@ impl Actor {
             let placement = match machine.turn_is_full() {
                 true => Placement::Wait,
                 false => {
-                    // Whether an id was free for a start does not hang on when it is looked at.
-                    let at = match delivered.command {
-                        Command::Start(_) => delivered.delivery.stored_at,
-                        _ => self.shared.env.now(),
-                    };
-                    machine.place(&delivered.command, delivered.delivery.seq, at)
+                    let delivery = &delivered.delivery;
+                    machine.place(&delivered.command, delivery.seq, delivery.stored_at)
                 }
             };
             // A turn that is not stored yet must not decide that something is dropped or told.
