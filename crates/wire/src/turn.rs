@@ -44,6 +44,15 @@ impl EffectTag {
     pub fn is_of_step(self) -> bool {
         matches!(self, Self::Task(..) | Self::Tasks(..) | Self::Schedule(..))
     }
+
+    /// How many messages it stands for, at most.
+    #[must_use]
+    pub fn messages(&self) -> usize {
+        match self {
+            Self::Tasks(first, last) => last.saturating_sub(*first) as usize + 1,
+            _ => 1,
+        }
+    }
 }
 
 /// The last turn: what it rests on and what followed from it.

@@ -74,8 +74,9 @@ impl Invocation {
     }
 
     pub(super) fn draft_is_full(&self) -> bool {
+        let messages = self.draft.effects.iter().map(EffectTag::messages);
         self.draft.lines.bytes() >= limits::TURN_BYTES_MAX
-            || self.draft.effects.len() + self.draft.sends.len() >= limits::TURN_EFFECTS_MAX
+            || messages.sum::<usize>() + self.draft.sends.len() >= limits::TURN_EFFECTS_MAX
             || self.draft.sent_bytes >= limits::TURN_BYTES_MAX
     }
 

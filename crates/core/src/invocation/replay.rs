@@ -532,6 +532,19 @@ fn compare(journal: &Entry, program: &Entry) -> Vec<Difference> {
                 check("input", text(input), text(other_input));
             }
         }
+        (
+            Entry::Map { inputs, .. },
+            Entry::Map {
+                inputs: other_inputs,
+                ..
+            },
+        ) => {
+            check("decision", describe(journal), describe(program));
+            let pairs = inputs.iter().zip(other_inputs).enumerate();
+            if let Some((index, (a, b))) = pairs.into_iter().find(|(_, (a, b))| a != b) {
+                check(&format!("input {index}"), text(a), text(b));
+            }
+        }
         (Entry::Timer { .. }, Entry::Timer { .. }) => {}
         (Entry::Drop { .. }, Entry::Drop { .. }) => {
             check("step", describe(journal), describe(program));
@@ -562,7 +575,7 @@ fn compare(journal: &Entry, program: &Entry) -> Vec<Difference> {
     // change, as its retry policy may.
     let told = matches!(
         journal,
-        Entry::Timer { .. } | Entry::Activity { .. } | Entry::Drop { .. }
+        Entry::Timer { .. } | Entry::Activity { .. } | Entry::Map { .. } | Entry::Drop { .. }
     );
     if difference.is_empty() && !told && journal != program {
         let shown = |entry: &Entry| format!("{entry:?}").chars().take(200).collect();

@@ -6,6 +6,7 @@ mod check;
 mod children;
 mod continue_as_new;
 mod lifecycle;
+mod map;
 mod model;
 mod partial;
 mod retry;

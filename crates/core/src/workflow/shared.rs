@@ -9,7 +9,7 @@ use std::{
 use headwater_wire::{Entry, Failure, Payload, Timestamp, limits::CANCEL_IGNORED_MAX};
 use rand_chacha::ChaCha8Rng;
 
-use super::{scope::Reach, state::Visible};
+use super::{groups::Group, scope::Reach, state::Visible};
 use crate::program::{Decision, LocalOutcome, LogLine, ProgramInfo};
 
 /// State of one program, seen by its context, its futures and its executor.
@@ -43,6 +43,7 @@ pub(super) struct State {
     /// What others can see.
     pub(super) visible: Visible,
     pub(super) slots: BTreeMap<u32, Slot>,
+    pub(super) groups: BTreeMap<u32, Group>,
     pub(super) local_outcomes: Vec<LocalOutcome>,
     pub(super) logs: Vec<LogLine>,
 }
@@ -63,9 +64,18 @@ pub(super) struct Slot {
     pub(super) running: Option<u32>,
     /// Which cancellations reach it.
     pub(super) reach: Reach,
+    /// The group that it is of: its outcome is told there.
+    pub(super) group: Option<u32>,
 }
 
 impl Slot {
+    pub(super) fn of_group(group: u32, reach: Reach) -> Self {
+        Self {
+            group: Some(group),
+            ..Self::within(reach)
+        }
+    }
+
     fn within(reach: Reach) -> Self {
         Self {
             reach,
@@ -95,6 +105,7 @@ impl Shared {
                 overruled: None,
                 visible,
                 slots: BTreeMap::new(),
+                groups: BTreeMap::new(),
                 local_outcomes: Vec::new(),
                 logs: Vec::new(),
             }),
@@ -230,6 +241,9 @@ impl State {
             slot.running = None;
             if let Some(waker) = slot.waker.take() {
                 waker.wake();
+            }
+            if let Some(group) = slot.group {
+                self.tell_group(group, step);
             }
         }
     }
