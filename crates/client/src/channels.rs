@@ -1,7 +1,8 @@
-//! What is sent to an invocation beside signals: items of its queues, and events.
+//! What is sent to an invocation beside signals: items of its queues, events, and hooks.
 
 use headwater_wire::{
     Command, InvocationId, Payload,
+    ask::Hook,
     command::{Channel, Signal},
     names::check_name,
 };
@@ -32,6 +33,27 @@ impl Client {
     ) -> Result<String, ClientError> {
         let data = Payload::encode(data)?;
         self.send_on(Channel::Event, id, name, data, None).await
+    }
+
+    /// Have an invocation run one of its hooks (`Context::on_hook`), beside what else it does.
+    /// Nobody is told of its result: what has to be answered is an update. Answers the id of the
+    /// request.
+    pub async fn hook<T: Serialize + ?Sized>(
+        &self,
+        id: &InvocationId,
+        name: &str,
+        input: &T,
+    ) -> Result<String, ClientError> {
+        check_name("hook", name)?;
+        let hook = Hook {
+            id: self.inner.new_id(),
+            name: name.to_owned(),
+            input: Payload::encode(input)?,
+            asker: None,
+        };
+        let hook_id = hook.id.clone();
+        self.send(id, Command::Hook(hook)).await?;
+        Ok(hook_id)
     }
 
     /// Send encoded data on a channel with, to be repeatable, an id of the sender's.

@@ -182,6 +182,15 @@ impl Handle {
         self.client.tree(&self.id).await
     }
 
+    /// Have it run one of its hooks: [`Client::hook`].
+    pub async fn hook<T: Serialize + ?Sized>(
+        &self,
+        name: &str,
+        input: &T,
+    ) -> Result<String, ClientError> {
+        self.client.hook(&self.id, name, input).await
+    }
+
     /// Send it a signal: [`Client::signal`].
     pub async fn signal<T: Serialize + ?Sized>(
         &self,

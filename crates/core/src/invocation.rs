@@ -50,6 +50,7 @@ use crate::{
 };
 
 pub use check::{CheckError, Checked};
+pub use hooks::answer_of_nobody;
 pub use replay::Mismatch;
 
 /// An invocation in an engine's memory.
@@ -63,6 +64,8 @@ pub struct Invocation {
     /// What the run began with, and the patches that its journal says it has.
     carried: Carried,
     patches: BTreeSet<String>,
+    /// Hooks that run and whom they answer.
+    hooks: BTreeMap<String, Asker>,
     /// What clients can wait for has changed.
     shows_more: bool,
     program: Option<Attached>,
@@ -257,6 +260,7 @@ impl Invocation {
             pending: BTreeMap::new(),
             carried: Carried::default(),
             patches: BTreeSet::new(),
+            hooks: BTreeMap::new(),
             shows_more: false,
             program: None,
             draft,

@@ -41,6 +41,7 @@ impl Invocation {
     fn end_run(&mut self) {
         let run = self.value.run;
         self.let_go_all(Why::Continued, &[]);
+        self.abandon_hooks("goes on as new");
         self.draft.effects.retain(|effect| !effect.is_of_step());
         for effect in &mut self.draft.effects {
             if let EffectTag::Unschedule(step, attempt) = *effect {
@@ -53,7 +54,7 @@ impl Invocation {
         self.drop_events();
         self.value
             .deferred
-            .retain(|deferred| matches!(deferred, Deferred::Cancel { .. }));
+            .retain(|deferred| matches!(deferred, Deferred::Cancel { .. } | Deferred::Hook { .. }));
         // Another turn on the same stored value would write this page: its number is used.
         self.draft.page = self.turn_page();
         self.expire_run_pages();

@@ -4,8 +4,8 @@
 use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use headwater_wire::{
-    Code, Entry, Failure, Payload, Status, Timestamp, command::Asker, limits, turn::EffectTag,
-    value::BufferedSignal,
+    Code, Entry, Failure, Payload, Status, Timestamp, command::Asker, journal::AnswerTo, limits,
+    turn::EffectTag, value::BufferedSignal,
 };
 
 use super::{
@@ -143,6 +143,10 @@ impl Invocation {
                 self.state_decided(entry);
             }
             Entry::Child(child) => self.child_decided(child),
+            Entry::Answer {
+                to: AnswerTo::Hook(id),
+                result,
+            } => self.hook_answered(id, result),
             Entry::Named { .. } | Entry::Answer { .. } => self.channel_decided(entry),
             Entry::Send { .. } | Entry::Emit { .. } => self.send_decided(entry),
             _ => {}
@@ -185,7 +189,8 @@ impl Invocation {
             _ => Why::Ended,
         };
         self.let_go_all(why, &[]);
-        self.value.deferred.clear();
+        self.abandon_hooks("has ended");
+        self.abandon_deferred_hooks();
         self.value.parked = None;
         self.value.signals.waiting.clear();
         self.draft.undecided.clear();

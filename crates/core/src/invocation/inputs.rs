@@ -2,6 +2,7 @@
 
 use headwater_wire::{
     Code, Command, Entry, Failure, InvocationId, Payload, Run, Timestamp,
+    ask::Hook,
     command::{Cancel, Outcome, Signal, Start},
     limits,
     names::TimerId,
@@ -416,6 +417,7 @@ impl Invocation {
             self.unfinished = false;
             self.absorb(progress, now);
         }
+        self.act_on_deferred(now);
     }
 
     fn defer(&mut self, command: Command, seq: u64, now: Timestamp) {
@@ -435,6 +437,7 @@ impl Invocation {
             Command::TimerFired(TimerId { step, attempt, .. }) => Deferred::Timer { step, attempt },
             Command::Cancel(Cancel { reason, .. }) => Deferred::Cancel { reason },
             Command::Signal(signal) => return self.take_signal(signal, seq, now),
+            Command::Hook(hook) => return self.defer_hook(hook, seq, now),
             _ => return,
         };
         self.value.deferred.push(deferred);
@@ -486,8 +489,19 @@ impl Invocation {
                 Deferred::Cancel { reason } if !self.value.status.is_ended() => {
                     self.take_cancel(reason, now);
                 }
-                hook @ Deferred::Hook { .. } if !self.value.status.is_ended() => {
-                    self.take_deferred_hook(hook, now);
+                Deferred::Hook {
+                    id,
+                    name,
+                    input,
+                    asker,
+                } => {
+                    let hook = Hook {
+                        id,
+                        name,
+                        input,
+                        asker,
+                    };
+                    self.begin_hook(hook, now);
                 }
                 _ => {}
             }

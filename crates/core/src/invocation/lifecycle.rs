@@ -235,7 +235,6 @@ impl Invocation {
         if begins {
             self.value.parked = None;
             self.take_grant(now);
-            self.act_on_deferred(now);
         }
         begins
     }

@@ -160,7 +160,7 @@ impl Invocation {
             _ => 0,
         };
         let deferred = &self.value.deferred;
-        self.value.parked.is_some()
+        (self.value.parked.is_some() || self.value.status == Status::Queued)
             && (deferred.len() >= limits::DEFERRED_MAX
                 || deferred.iter().map(bytes).sum::<usize>() >= limits::TURN_BYTES_MAX)
     }

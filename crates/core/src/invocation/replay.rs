@@ -44,6 +44,7 @@ impl Invocation {
             pending: BTreeMap::new(),
             carried: Carried::default(),
             patches: BTreeSet::new(),
+            hooks: BTreeMap::new(),
             shows_more: false,
             program: None,
             draft: Draft::default(),
@@ -85,7 +86,15 @@ impl Invocation {
                 continue;
             }
             match entry {
-                Entry::Granted { .. } | Entry::Hook { .. } => {}
+                Entry::Granted { .. } => {}
+                Entry::Hook { id, asker, .. } => {
+                    self.hooks
+                        .extend(asker.clone().map(|asker| (id.clone(), asker)));
+                }
+                Entry::Answer {
+                    to: AnswerTo::Hook(id),
+                    ..
+                } => drop(self.hooks.remove(id)),
                 Entry::Carried(carried) => self.carried.clone_from(carried),
                 Entry::Patch { id } => {
                     self.patches.insert(id.clone());
@@ -131,6 +140,7 @@ impl Invocation {
         }
         if self.value.status.is_ended() {
             self.pending.clear();
+            self.hooks.clear();
         }
         for step in self.value.anchors.keys() {
             if let Some(Pending {

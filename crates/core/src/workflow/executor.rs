@@ -15,7 +15,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_core::SeedableRng as _;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{calls::guard, context::Context, shared::Shared};
+use super::{calls::guard, context::Context, hooks::Hooks, shared::Shared};
 use crate::{
     Error,
     error::payload_error,
@@ -71,6 +71,7 @@ struct AsyncProgram {
     make: Make,
     shared: Arc<Shared>,
     future: Option<Running>,
+    hooks: Hooks,
     wakes: Arc<Wakes>,
     waker: Waker,
 }
@@ -113,6 +114,7 @@ impl AsyncProgram {
         let wakes = Arc::new(Wakes::default());
         Self {
             future: Some(make(context)),
+            hooks: Hooks::default(),
             make,
             shared,
             waker: Waker::from(Arc::clone(&wakes)),
@@ -146,6 +148,10 @@ impl AsyncProgram {
         let future = self.future.as_mut()?;
         let mut cx = TaskContext::from_waker(&self.waker);
         let polled = guard(|| future.as_mut().poll(&mut cx));
+        let goes_on = matches!(polled, Ok(Poll::Pending));
+        if goes_on && self.shared.state().next_input.is_none() {
+            self.hooks.poll(&self.shared, &self.waker);
+        }
         let (next_input, overruled) = {
             let mut state = self.shared.state();
             (state.next_input.take(), state.overruled.take())
@@ -168,7 +174,11 @@ impl AsyncProgram {
     fn close(&mut self) {
         let mut state = self.shared.state();
         state.closed = true;
+        // They may hold the context, which holds them.
+        let hooks = std::mem::take(&mut state.hooks);
         drop(state);
+        let _ = guard(move || drop(hooks));
+        self.hooks.close();
         let future = self.future.take();
         // A panic in a destructor of user code must not take the engine with it.
         let _ = guard(move || drop(future));
@@ -234,6 +244,12 @@ impl Program for AsyncProgram {
 
     fn shielded(&self) -> Vec<u32> {
         self.shared.state().shielded()
+    }
+
+    fn hook(&mut self, id: &str, name: &str, input: Payload, now: Timestamp) -> Progress {
+        self.shared.state().now = now;
+        self.hooks.begin(&self.shared, id, name, input);
+        self.advance(now)
     }
 
     fn set_replaying(&mut self, replaying: bool) {

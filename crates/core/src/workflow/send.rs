@@ -39,9 +39,9 @@ impl Context {
 /// Everything is sent once, also over crashes and replays: it bears the id of its step.
 #[derive(Clone)]
 pub struct Other {
-    shared: Arc<Shared>,
-    id: String,
-    queue: Option<String>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) id: String,
+    pub(super) queue: Option<String>,
 }
 
 impl Other {
@@ -107,7 +107,7 @@ impl Other {
         })
     }
 
-    fn send(&self, what: Sending) -> Result<()> {
+    pub(super) fn send(&self, what: Sending) -> Result<()> {
         let to = InvocationId::new(self.id.as_str()).map_err(|error| refused(error.to_string()))?;
         if let Some(queue) = &self.queue {
             check_name("task queue", queue).map_err(|error| refused(error.to_string()))?;
@@ -123,7 +123,7 @@ impl Other {
     }
 }
 
-fn encoded(what: &str, data: &impl Serialize) -> Result<Payload> {
+pub(super) fn encoded(what: &str, data: &impl Serialize) -> Result<Payload> {
     Payload::encode(data).map_err(|error| Error::from_failure(payload_error(what, error)))
 }
 

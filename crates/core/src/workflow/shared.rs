@@ -9,7 +9,7 @@ use std::{
 use headwater_wire::{Entry, Failure, Payload, Timestamp, limits::CANCEL_IGNORED_MAX};
 use rand_chacha::ChaCha8Rng;
 
-use super::{groups::Group, scope::Reach, state::Visible};
+use super::{groups::Group, hooks::HooksByName, scope::Reach, state::Visible};
 use crate::program::{Decision, LocalOutcome, LogLine, ProgramInfo};
 
 /// State of one program, seen by its context, its futures and its executor.
@@ -44,6 +44,8 @@ pub(super) struct State {
     pub(super) visible: Visible,
     pub(super) slots: BTreeMap<u32, Slot>,
     pub(super) groups: BTreeMap<u32, Group>,
+    /// Functions to run beside the main one when somebody asks for it.
+    pub(super) hooks: HooksByName,
     pub(super) local_outcomes: Vec<LocalOutcome>,
     pub(super) logs: Vec<LogLine>,
 }
@@ -106,6 +108,7 @@ impl Shared {
                 visible,
                 slots: BTreeMap::new(),
                 groups: BTreeMap::new(),
+                hooks: HooksByName::new(),
                 local_outcomes: Vec::new(),
                 logs: Vec::new(),
             }),

@@ -4,8 +4,8 @@
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use headwater_core::{
-    Invocation, KeyQueue, Workflow,
-    invocation::Birth,
+    Effect, Invocation, KeyQueue, Workflow,
+    invocation::{Birth, answer_of_nobody},
     mutant::{Mutant, is_broken},
 };
 use headwater_store::{Bucket, Read, Record, StoreError, Verdict};
@@ -13,7 +13,7 @@ use headwater_wire::{Code, Command, Failure, Status, Value, command::Start, id::
 
 use super::{Actor, Loaded};
 use crate::{
-    emit::Backoff,
+    emit::{Backoff, emit},
     registry::Found,
     router::{Delivered, Shared},
 };
@@ -330,6 +330,9 @@ impl Actor {
             let waited = self.shared.env.now().since(delivered.delivery.stored_at);
             if waited < self.shared.config.absent_grace {
                 self.answer(&delivered, Verdict::Nak(GIVE_BACK)).await;
+            } else if let Some(answer) = self.answer_of_nobody(&delivered.command) {
+                emit(&self.shared, vec![answer]).await;
+                self.answer(&delivered, Verdict::Ack).await;
             } else {
                 let reason = format!(
                     "a {} for an invocation that does not exist, also not after {:?}; start it, then redrive this",
@@ -338,6 +341,14 @@ impl Actor {
                 );
                 self.shared.give_up(&delivered.delivery, reason).await;
             }
+        }
+    }
+
+    /// Whoever waits for a hook of an invocation that is not there is told.
+    fn answer_of_nobody(&self, command: &Command) -> Option<Effect> {
+        match command {
+            Command::Hook(hook) => answer_of_nobody(hook, &self.address.key),
+            _ => None,
         }
     }
 

@@ -133,7 +133,10 @@ fn a_cancelled_map_begins_nothing_more() {
 #[test]
 fn nothing_to_map_is_nothing() {
     let driver = Driver::begin(squares(3), "0");
-    assert_eq!((driver.output().as_str(), driver.entries().len()), ("[]", 0));
+    assert_eq!(
+        (driver.output().as_str(), driver.entries().len()),
+        ("[]", 0)
+    );
 }
 
 #[test]
