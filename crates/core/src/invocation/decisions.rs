@@ -4,7 +4,10 @@
 use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use headwater_wire::{
-    Code, Entry, Failure, Payload, Status, Timestamp, command::Asker, limits, turn::EffectTag,
+    Code, Entry, Failure, Payload, Status, Timestamp,
+    command::{Asker, Channel},
+    limits,
+    turn::EffectTag,
     value::BufferedSignal,
 };
 
@@ -63,7 +66,16 @@ impl Invocation {
             let Some((step, index)) = self.matching_signal() else {
                 return self.drop_events();
             };
-            let BufferedSignal { id, data, .. } = self.value.signals.waiting.remove(index);
+            let BufferedSignal {
+                id,
+                data,
+                channel,
+                reply_to,
+                ..
+            } = self.value.signals.waiting.remove(index);
+            if channel == Channel::Update {
+                self.open_update(step, &id, reply_to);
+            }
             let (t, value) = (self.t(now), data.clone());
             self.push(&Entry::Received { step, t, id, value });
             let progress = self.tell(step, Ok(data), now);
@@ -120,7 +132,7 @@ impl Invocation {
                 }
             }
             Entry::Run { .. } | Entry::Timer { .. } | Entry::Signal { .. } => {}
-            _ => self.act_on_decision(&entry),
+            _ => self.act_on_decision(&entry, now),
         }
     }
 
@@ -136,13 +148,13 @@ impl Invocation {
     }
 
     /// What a decision changes in the value or sends to others: each in the room of its feature.
-    fn act_on_decision(&mut self, entry: &Entry) {
+    fn act_on_decision(&mut self, entry: &Entry, now: Timestamp) {
         match entry {
             Entry::Set { .. } | Entry::CustomStatus { .. } | Entry::Patch { .. } => {
                 self.state_decided(entry);
             }
             Entry::Child(child) => self.child_decided(child),
-            Entry::Named { .. } | Entry::Answer { .. } => self.channel_decided(entry),
+            Entry::Answer { .. } => self.answer_decided(entry, now),
             Entry::Send { .. } | Entry::Emit { .. } => self.send_decided(entry),
             _ => {}
         }
@@ -186,6 +198,7 @@ impl Invocation {
         self.let_go_all(why, &[]);
         self.value.deferred.clear();
         self.value.parked = None;
+        self.close_updates(now);
         self.value.signals.waiting.clear();
         self.draft.undecided.clear();
         self.draft.end = None;

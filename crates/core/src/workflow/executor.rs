@@ -178,6 +178,7 @@ impl AsyncProgram {
 impl Drop for AsyncProgram {
     fn drop(&mut self) {
         self.close();
+        self.shared.forget_queries();
     }
 }
 
@@ -234,6 +235,10 @@ impl Program for AsyncProgram {
 
     fn shielded(&self) -> Vec<u32> {
         self.shared.state().shielded()
+    }
+
+    fn query(&self, name: &str, data: &Payload) -> Option<Result<Payload, Failure>> {
+        self.shared.query(name, data)
     }
 
     fn set_replaying(&mut self, replaying: bool) {

@@ -9,7 +9,7 @@ use std::{
 use headwater_wire::{Entry, Failure, Payload, Timestamp, limits::CANCEL_IGNORED_MAX};
 use rand_chacha::ChaCha8Rng;
 
-use super::{scope::Reach, state::Visible};
+use super::{queries::Handlers, scope::Reach, state::Visible};
 use crate::program::{Decision, LocalOutcome, LogLine, ProgramInfo};
 
 /// State of one program, seen by its context, its futures and its executor.
@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) overruled: Option<Failure>,
     /// What others can see.
     pub(super) visible: Visible,
+    /// What clients can ask it.
+    pub(super) queries: Handlers,
     pub(super) slots: BTreeMap<u32, Slot>,
     pub(super) local_outcomes: Vec<LocalOutcome>,
     pub(super) logs: Vec<LogLine>,
@@ -94,6 +96,7 @@ impl Shared {
                 refused: 0,
                 overruled: None,
                 visible,
+                queries: Handlers::new(),
                 slots: BTreeMap::new(),
                 local_outcomes: Vec::new(),
                 logs: Vec::new(),
