@@ -72,6 +72,18 @@ pub(crate) enum Command {
     /// Send a signal; it is kept until the workflow waits for it
     #[command(after_help = help::SIGNAL)]
     Signal(SignalArgs),
+    /// Put an item into a queue of an invocation; it is kept until the workflow takes it
+    #[command(after_help = help::ENQUEUE)]
+    Enqueue(AskArgs),
+    /// Raise an event for an invocation; it is dropped unless the workflow waits for it
+    #[command(after_help = help::RAISE)]
+    Raise(AskArgs),
+    /// Ask a workflow to do something, and show its answer
+    #[command(after_help = help::UPDATE)]
+    Update(UpdateArgs),
+    /// Ask a workflow about itself; nothing is done, and it may have ended
+    #[command(after_help = help::QUERY)]
+    Query(AskArgs),
     /// Ask an invocation to end: what it waits for fails as `cancelled`
     #[command(after_help = help::CANCEL)]
     Cancel(CancelArgs),
@@ -215,6 +227,26 @@ pub(crate) struct SignalArgs {
     pub(crate) data: Option<String>,
     #[command(flatten)]
     pub(crate) pace: Pace,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AskArgs {
+    /// Invocation id
+    pub(crate) id: InvocationId,
+    /// Name of the queue, event, update or query, as the workflow has it
+    pub(crate) name: String,
+    /// JSON, @file, or - for stdin [default: null]
+    #[arg(allow_hyphen_values = true)]
+    pub(crate) data: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpdateArgs {
+    #[command(flatten)]
+    pub(crate) ask: AskArgs,
+    /// How long to wait for the answer: 500ms, 30s, 2m, 1h 30m
+    #[arg(long, default_value = "30s", value_parser = timeout)]
+    pub(crate) timeout: Duration,
 }
 
 #[derive(Debug, Args)]

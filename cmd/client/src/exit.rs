@@ -14,7 +14,8 @@ use headwater_nats::ConnectError;
 pub(crate) enum Exit {
     /// Done.
     Done = 0,
-    /// The workflow that was waited for has not completed, or a build differs from a journal.
+    /// The workflow that was waited for has not completed, or refused what it was asked; or a
+    /// build differs from a journal.
     WorkflowFailed = 1,
     /// Arguments, input or configuration that can't be used.
     Usage = 2,
@@ -96,9 +97,14 @@ impl From<ClientError> for Problem {
             ClientError::StillRunning { .. } => Self::new(Exit::Exists, "running", message),
             ClientError::IsChild { .. } => Self::new(Exit::Exists, "is_child", message),
             ClientError::Exists(_) => Self::new(Exit::Exists, "exists", message),
-            ClientError::Timeout { .. } | ClientError::Unchanged { .. } => {
-                Self::new(Exit::TimedOut, "timeout", message)
-            }
+            ClientError::Timeout { .. }
+            | ClientError::Unchanged { .. }
+            | ClientError::NoAnswer { .. } => Self::new(Exit::TimedOut, "timeout", message),
+            ClientError::Refused { failure, .. } => Self::new(
+                Exit::WorkflowFailed,
+                failure.code.as_str().to_owned(),
+                message,
+            ),
             ClientError::Failed { id, failure, .. } => Self::new(
                 Exit::WorkflowFailed,
                 failure.code.as_str().to_owned(),

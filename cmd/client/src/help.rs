@@ -9,7 +9,8 @@ Examples:
 
 Exit codes:
   0   done
-  1   the workflow that was waited for failed or was cancelled; a build does not pass its check
+  1   the workflow that was waited for failed, was cancelled, or refused what it was asked; a
+      build does not pass its check
   2   usage: arguments, JSON, an id, a payload over its limit, configuration
   3   not found: no such invocation or dead letter, or it has ended and takes nothing any more
   4   timed out: it has not ended in time, and goes on
@@ -99,6 +100,36 @@ Examples:
   headwater signal --where 'workflow=order and key=ada' go --dry-run
 
 `headwater list --help` tells what can stand in --where. Those that have ended are left alone.";
+
+pub(crate) const ENQUEUE: &str = "\
+Examples:
+  headwater enqueue cart-1 items '{\"item\": 7}'
+  headwater enqueue cart-1 items @item.json
+
+Items are taken in their order, each once; `headwater raise` is for what counts only now.";
+
+pub(crate) const RAISE: &str = "\
+Examples:
+  headwater raise order-7 price-changed 12.5
+  headwater raise order-7 stop
+
+An event that comes before the workflow waits for it is gone; `headwater signal` keeps it.";
+
+pub(crate) const UPDATE: &str = "\
+Examples:
+  headwater update order-7 approve '{\"by\": \"ada\"}'
+  headwater update order-7 approve '{\"by\": \"ada\"}' --timeout 2m
+
+Exit codes: 0 it answered, 1 it refused, 3 no such invocation or it has ended, 4 no answer in time:
+it may be taken and answered yet.";
+
+pub(crate) const QUERY: &str = "\
+Examples:
+  headwater query order-7 state
+  headwater query order-7 price '{\"item\": 7}' --output json
+
+Exit codes: 0 it answered, 1 it did not, with the reason, 3 no such invocation, 4 no engine that
+has its workflow answers.";
 
 pub(crate) const CANCEL: &str = "\
 Examples:

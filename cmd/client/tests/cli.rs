@@ -21,7 +21,7 @@ use crate::world::{World, finish};
 #[tokio::test]
 async fn an_unknown_id_is_exit_code_3() {
     let world = World::start().await;
-    let commands: [&[&str]; 9] = [
+    let commands: [&[&str]; 13] = [
         &["status", "nobody"],
         &["wait", "nobody"],
         &["inspect", "nobody"],
@@ -31,6 +31,10 @@ async fn an_unknown_id_is_exit_code_3() {
         &["watch", "nobody"],
         &["cancel", "nobody"],
         &["signal", "nobody", "go"],
+        &["enqueue", "nobody", "items"],
+        &["raise", "nobody", "now"],
+        &["update", "nobody", "pay"],
+        &["query", "nobody", "state"],
     ];
     for args in commands {
         world
@@ -490,5 +494,67 @@ async fn a_reader_that_goes_away_is_no_error_and_keeps_nothing_from_being_done()
         let (code, stderr) = unread(world.command(args)).await;
         assert_eq!(code, Some(1), "{args:?}: {stderr}");
     }
+    processor.stop().await;
+}
+
+#[tokio::test]
+async fn items_events_updates_and_queries_reach_the_workflow() {
+    let world = World::start().await;
+    let processor = world.processor().await;
+    world.run(&["start", "basket", "--id", "b"]).await.expect(0);
+    let waits = |what: &'static str| {
+        move |answer: &Value| answer["answer"] == json!(what) && answer["invocation_id"] == "b"
+    };
+    world
+        .until(&["query", "b", "waits"], waits("for an item"))
+        .await;
+    world
+        .run(&["enqueue", "b", "items", "{\"item\": 7}"])
+        .await
+        .expect(0)
+        .says(&["Item for queue items sent to b; it is kept"]);
+    world
+        .until(&["query", "b", "waits"], waits("for an event"))
+        .await;
+    let raised = world.json(&["raise", "b", "now", "-1"]).await;
+    assert_eq!(raised["sent"], json!(true));
+    world
+        .until(&["query", "b", "waits"], waits("for payment"))
+        .await;
+    world
+        .run(&["update", "b", "pay", "0"])
+        .await
+        .expect(1)
+        .complains(&["\"pay\" of the invocation b failed", "nothing is paid"]);
+    world
+        .run(&["update", "b", "other", "--timeout", "300ms"])
+        .await
+        .expect(4)
+        .complains(&["no answer from the invocation b within 300ms"]);
+    world
+        .run(&["query", "b", "weight"])
+        .await
+        .expect(1)
+        .complains(&["answers no query \"weight\""]);
+    world
+        .run(&["update", "b", "pay", "5"])
+        .await
+        .expect(0)
+        .says(&["{\"paid\":5}\n"]);
+    let ended = world.json(&["wait", "b"]).await;
+    assert_eq!(ended["output"], json!([{"item": 7}, -1]));
+    for args in [
+        &["enqueue", "b", "items"][..],
+        &["raise", "b", "now"],
+        &["update", "b", "pay", "5"],
+    ] {
+        let ran = world.run(args).await.expect(3);
+        ran.complains(&["has ended as completed"]);
+    }
+    world
+        .run(&["query", "b", "waits"])
+        .await
+        .expect(0)
+        .says(&["\"for payment\"\n"]);
     processor.stop().await;
 }

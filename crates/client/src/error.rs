@@ -67,6 +67,26 @@ pub enum ClientError {
         /// Why.
         failure: Failure,
     },
+    /// An update or a query got an error for an answer, or there will never be one.
+    #[error("{name:?} of the invocation {id} failed: {failure}")]
+    Refused {
+        /// Of which invocation.
+        id: InvocationId,
+        /// Name of the update or query.
+        name: String,
+        /// Why.
+        failure: Failure,
+    },
+    /// An update or a query was not answered in time.
+    #[error(
+        "no answer from the invocation {id} within {timeout:?}; see what it waits for, and whether an engine runs that has its workflow"
+    )]
+    NoAnswer {
+        /// Which.
+        id: InvocationId,
+        /// How long was waited.
+        timeout: Duration,
+    },
     /// An id or partition key that cannot be one.
     #[error(transparent)]
     Id(#[from] IdError),

@@ -200,6 +200,25 @@ impl Handle {
         self.client.signal(&self.id, name, data).await
     }
 
+    /// Ask it to do something, and wait for its answer: [`Client::update`].
+    pub async fn update<Q: Serialize + ?Sized, R: DeserializeOwned>(
+        &self,
+        name: &str,
+        request: &Q,
+        timeout: Duration,
+    ) -> Result<R, ClientError> {
+        self.client.update(&self.id, name, request, timeout).await
+    }
+
+    /// Ask it about itself: [`Client::query`].
+    pub async fn query<Q: Serialize + ?Sized, R: DeserializeOwned>(
+        &self,
+        name: &str,
+        input: &Q,
+    ) -> Result<R, ClientError> {
+        self.client.query(&self.id, name, input).await
+    }
+
     /// Ask it to end: [`Client::cancel`].
     pub async fn cancel(&self, reason: &str) -> Result<(), ClientError> {
         self.client.cancel(&self.id, reason).await

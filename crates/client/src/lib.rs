@@ -1,6 +1,7 @@
 //! The client: starts invocations, waits for them, signals and cancels them, looks at them.
 //! It needs nothing but the store: no engine has to run for a command to be submitted.
 
+mod ask;
 mod bulk;
 mod change;
 mod channels;

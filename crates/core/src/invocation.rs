@@ -17,10 +17,12 @@ mod let_go;
 mod lifecycle;
 mod machine;
 mod pending;
+mod query;
 mod replay;
 mod sends;
 mod state;
 mod turn;
+mod updates;
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use headwater_wire::{
 };
 use tokio::sync::watch;
 
-use crate::{EngineConfig, EngineMetrics, Registry, partitions, router::Shared, topology};
+use crate::{EngineConfig, EngineMetrics, Registry, partitions, query, router::Shared, topology};
 
 /// Deliveries that a partition loop lets the server send ahead.
 const WINDOW: usize = 256;
@@ -98,12 +98,15 @@ impl Engine {
             told: String::new(),
         };
         let supervising = shared.env.spawn(Box::pin(supervisor.run()));
+        let answering = shared
+            .env
+            .spawn(Box::pin(query::serve(Arc::clone(&shared))));
         Ok(EngineHandle {
             shared,
             member,
             stop,
             supervising,
-            tasks: vec![watching, beating],
+            tasks: vec![watching, beating, answering],
         })
     }
 }

@@ -14,6 +14,7 @@ mod emit;
 mod engine;
 mod metrics;
 mod partitions;
+mod query;
 mod registry;
 mod router;
 mod sent;

@@ -42,7 +42,7 @@ pub use headwater_client as client;
 pub use headwater_client::{Client, ClientError};
 pub use headwater_core::{
     ActivityType, Context, Error, Result, Retry, Saga, Scope, SignalType, StepInfo, WorkflowType,
-    workflow::{Child, ChildCall, Kv, Other, Queue, Search},
+    workflow::{Child, ChildCall, Kv, Other, Queue, Search, Update},
 };
 pub use headwater_engine::EngineConfig;
 pub use headwater_nats::{DiskSync, Durability, SyncInterval};

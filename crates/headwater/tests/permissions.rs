@@ -140,6 +140,10 @@ impl Installation {
 
 async fn order(ctx: Context, item: String) -> Result<String> {
     ctx.set_status("ordered")?;
+    ctx.on_query("letters", {
+        let letters = item.len();
+        move |(): ()| Ok(letters)
+    });
     let price = ctx
         .run("price", || async { Ok::<_, Error>(item.len()) })
         .await?;
@@ -301,6 +305,10 @@ async fn scenario(at: &Installation) {
     assert!(state.journal.pages > 0);
     let steps = viewer.history(&state).await.unwrap().len();
     assert_eq!(client.history(&state).await.unwrap().len(), steps);
+    for asker in [&client, &viewer] {
+        let letters: usize = asker.query(&id("first"), "letters", &()).await.unwrap();
+        assert_eq!(letters, 5);
+    }
     let mut changes = viewer.watch(Some(&id("first"))).await.unwrap();
     client
         .signal(&id("first"), "approval", "Ada")

@@ -1,5 +1,6 @@
 //! What the commands do, one file for each group of them.
 
+mod ask;
 mod bulk;
 mod check;
 mod dead_letters;
@@ -33,6 +34,10 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Problem> {
         Command::Export(args) => export::export(&open().await?, &args.id).await,
         Command::Check(args) => check::check(&globals, &args).await,
         Command::Signal(args) => tell::signal(&globals, &args).await,
+        Command::Enqueue(args) => ask::enqueue(&globals, &args).await,
+        Command::Raise(args) => ask::raise(&globals, &args).await,
+        Command::Update(args) => ask::update(&globals, &args).await,
+        Command::Query(args) => ask::query(&globals, &args).await,
         Command::Cancel(args) => tell::cancel(&open().await?, &args).await,
         Command::Terminate(args) => lifecycle::terminate(&open().await?, &args).await,
         Command::Pause(args) => lifecycle::pause(&open().await?, &args).await,

@@ -28,14 +28,17 @@ struct Told<'a> {
 }
 
 /// The status of an invocation; none while its start waits in COMMANDS.
-async fn status_of(session: &Session, id: &InvocationId) -> Result<Option<Status>, Problem> {
+pub(super) async fn status_of(
+    session: &Session,
+    id: &InvocationId,
+) -> Result<Option<Status>, Problem> {
     Ok(match session.find(id).await? {
         Known::State(state) => Some(state.value.status),
         Known::Submitted(_) => None,
     })
 }
 
-fn has_ended(id: &InvocationId, status: Status, what: &str) -> Problem {
+pub(super) fn has_ended(id: &InvocationId, status: Status, what: &str) -> Problem {
     Problem::not_found(format!(
         "the invocation {id} has ended as {status}, so {what}; `headwater inspect {id}` shows what it did"
     ))

@@ -122,6 +122,8 @@ impl World {
             .unwrap()
             .workflow("fail", fail)
             .unwrap()
+            .workflow("basket", basket)
+            .unwrap()
             .start()
             .await
             .unwrap()
@@ -154,6 +156,24 @@ async fn hello(ctx: Context, name: String) -> headwater::Result<String> {
 async fn approve(ctx: Context, (): ()) -> headwater::Result<Value> {
     let answer: Value = ctx.signal("approval").await?;
     Ok(json!({ "answer": answer }))
+}
+
+/// Takes an item from its queue, an event, then answers an update.
+async fn basket(ctx: Context, (): ()) -> headwater::Result<Value> {
+    ctx.on_query("waits", |(): ()| Ok("for an item"));
+    let item: Value = ctx.queue("items").pop().await?;
+    ctx.on_query("waits", |(): ()| Ok("for an event"));
+    let event: Value = ctx.event("now").await?;
+    ctx.on_query("waits", |(): ()| Ok("for payment"));
+    loop {
+        let pay = ctx.update::<u32>("pay").await?;
+        if pay.request > 0 {
+            let paid = pay.request;
+            pay.answer(json!({ "paid": paid }))?;
+            return Ok(json!([item, event]));
+        }
+        pay.refuse(Error::fatal("nothing is paid").with_code("nothing"));
+    }
 }
 
 async fn show(ctx: Context, (): ()) -> headwater::Result<()> {

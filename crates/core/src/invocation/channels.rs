@@ -5,7 +5,6 @@
 //! while no step waits for it, it is dropped.
 
 use headwater_wire::{
-    Entry,
     command::{Channel, Signal},
     limits,
 };
@@ -25,9 +24,10 @@ impl Invocation {
         if signals.taken.iter().any(|taken| taken.id == signal.id) {
             Placement::Taken
         } else if self.value.status.is_ended() {
-            Placement::Drop("the invocation has ended")
-        } else if signal.channel == Channel::Update {
-            Placement::Foreign("an update is not served by this build")
+            match signal.channel {
+                Channel::Update => Self::place_late_update(signal),
+                _ => Placement::Drop("the invocation has ended"),
+            }
         } else if signal.channel == Channel::Event && !self.awaits_event(&signal.name) {
             // What is decided but not yet in the journal may wait for it.
             match self.can_go_on() || (self.value.parked.is_none() && self.has_more()) {
@@ -72,7 +72,4 @@ impl Invocation {
             message: format!("dropped the event {:?}: nobody waits for it", event.name),
         }));
     }
-
-    /// A wait for a named signal, or an answer, stands in the journal. No program decides one yet.
-    pub(super) fn channel_decided(&mut self, _entry: &Entry) {}
 }

@@ -65,7 +65,7 @@ impl Invocation {
     }
 
     /// It was ended before its program was started: no engine had it, or its turn never came.
-    fn was_never_run(&self, entries: &[Entry]) -> bool {
+    pub(super) fn was_never_run(&self, entries: &[Entry]) -> bool {
         entries
             .iter()
             .all(|entry| matches!(entry, Entry::Carried(_)))

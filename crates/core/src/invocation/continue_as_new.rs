@@ -30,7 +30,7 @@ impl Invocation {
             self.draft.end = Some(End::ContinueAsNew(input));
             return;
         }
-        self.end_run();
+        self.end_run(now);
         self.value.run.continued += 1;
         self.value.input = input;
         self.start_run(now);
@@ -38,7 +38,7 @@ impl Invocation {
 
     /// Nothing of the run is wanted any more. Its late outcomes and timers are known by their
     /// run; what has no run in it goes with it.
-    fn end_run(&mut self) {
+    fn end_run(&mut self, now: Timestamp) {
         let run = self.value.run;
         self.let_go_all(Why::Continued, &[]);
         self.abandon_hooks("goes on as new");
@@ -52,6 +52,7 @@ impl Invocation {
             self.value.signals.taken.clear();
         }
         self.drop_events();
+        self.close_updates_of_run(now);
         self.value
             .deferred
             .retain(|deferred| matches!(deferred, Deferred::Cancel { .. } | Deferred::Hook { .. }));

@@ -4,8 +4,12 @@
 use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use headwater_wire::{
-    Code, Entry, Failure, Payload, Status, Timestamp, command::Asker, journal::AnswerTo, limits,
-    turn::EffectTag, value::BufferedSignal,
+    Code, Entry, Failure, Payload, Status, Timestamp,
+    command::{Asker, Channel},
+    journal::AnswerTo,
+    limits,
+    turn::EffectTag,
+    value::BufferedSignal,
 };
 
 use super::{
@@ -63,7 +67,16 @@ impl Invocation {
             let Some((step, index)) = self.matching_signal() else {
                 return self.drop_events();
             };
-            let BufferedSignal { id, data, .. } = self.value.signals.waiting.remove(index);
+            let BufferedSignal {
+                id,
+                data,
+                channel,
+                reply_to,
+                ..
+            } = self.value.signals.waiting.remove(index);
+            if channel == Channel::Update {
+                self.open_update(step, &id, reply_to);
+            }
             let (t, value) = (self.t(now), data.clone());
             self.push(&Entry::Received { step, t, id, value });
             let progress = self.tell(step, Ok(data), now);
@@ -121,7 +134,7 @@ impl Invocation {
                 }
             }
             Entry::Run { .. } | Entry::Timer { .. } | Entry::Signal { .. } => {}
-            _ => self.act_on_decision(&entry),
+            _ => self.act_on_decision(&entry, now),
         }
     }
 
@@ -137,7 +150,7 @@ impl Invocation {
     }
 
     /// What a decision changes in the value or sends to others: each in the room of its feature.
-    fn act_on_decision(&mut self, entry: &Entry) {
+    fn act_on_decision(&mut self, entry: &Entry, now: Timestamp) {
         match entry {
             Entry::Set { .. } | Entry::CustomStatus { .. } | Entry::Patch { .. } => {
                 self.state_decided(entry);
@@ -147,7 +160,7 @@ impl Invocation {
                 to: AnswerTo::Hook(id),
                 result,
             } => self.hook_answered(id, result),
-            Entry::Named { .. } | Entry::Answer { .. } => self.channel_decided(entry),
+            Entry::Answer { .. } => self.answer_decided(entry, now),
             Entry::Send { .. } | Entry::Emit { .. } => self.send_decided(entry),
             _ => {}
         }
@@ -192,6 +205,7 @@ impl Invocation {
         self.abandon_hooks("has ended");
         self.abandon_deferred_hooks();
         self.value.parked = None;
+        self.close_updates(now);
         self.value.signals.waiting.clear();
         self.draft.undecided.clear();
         self.draft.end = None;

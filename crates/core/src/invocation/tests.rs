@@ -16,6 +16,7 @@ mod sends;
 mod sleep;
 mod state;
 mod supersede;
+mod updates;
 
 use std::{task::Waker, time::Duration};
 

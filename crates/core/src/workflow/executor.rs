@@ -188,6 +188,7 @@ impl AsyncProgram {
 impl Drop for AsyncProgram {
     fn drop(&mut self) {
         self.close();
+        self.shared.forget_queries();
     }
 }
 
@@ -250,6 +251,10 @@ impl Program for AsyncProgram {
         self.shared.state().now = now;
         self.hooks.begin(&self.shared, id, name, input);
         self.advance(now)
+    }
+
+    fn query(&self, name: &str, data: &Payload) -> Option<Result<Payload, Failure>> {
+        self.shared.query(name, data)
     }
 
     fn set_replaying(&mut self, replaying: bool) {

@@ -76,7 +76,9 @@ impl Context {
                     .map_err(|error| payload_error(&format!("result of hook {what:?}"), error))
             })
         };
-        self.shared.state().hooks.insert(name, Arc::new(make));
+        let replaced = self.shared.state().hooks.insert(name, Arc::new(make));
+        // Not under the lock: what it has captured may be anything.
+        drop(replaced);
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use headwater_wire::{Entry, Failure, Payload, Timestamp, limits::CANCEL_IGNORED_MAX};
 use rand_chacha::ChaCha8Rng;
 
-use super::{groups::Group, hooks::HooksByName, scope::Reach, state::Visible};
+use super::{groups::Group, hooks::HooksByName, queries::Handlers, scope::Reach, state::Visible};
 use crate::program::{Decision, LocalOutcome, LogLine, ProgramInfo};
 
 /// State of one program, seen by its context, its futures and its executor.
@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) overruled: Option<Failure>,
     /// What others can see.
     pub(super) visible: Visible,
+    /// What clients can ask it.
+    pub(super) queries: Handlers,
     pub(super) slots: BTreeMap<u32, Slot>,
     pub(super) groups: BTreeMap<u32, Group>,
     /// Functions to run beside the main one when somebody asks for it.
@@ -106,6 +108,7 @@ impl Shared {
                 refused: 0,
                 overruled: None,
                 visible,
+                queries: Handlers::new(),
                 slots: BTreeMap::new(),
                 groups: BTreeMap::new(),
                 hooks: HooksByName::new(),

@@ -25,7 +25,7 @@ impl Driver {
     }
 
     /// Go on in another process.
-    fn reloaded(&mut self) {
+    pub(super) fn reloaded(&mut self) {
         self.invocation = self.reload();
     }
 }

@@ -5,8 +5,8 @@ use std::task::Poll;
 
 use headwater_wire::{
     InvocationId,
-    ask::{Heartbeat, Hook},
-    command::{Channel, Signal},
+    ask::Heartbeat,
+    command::Channel,
     journal::{ActivityOptions, ChildSpec, Of, ParentClose, Sending},
     send::{Recipient, Sent, SentCommand},
     signal_box::Unawait,
@@ -296,7 +296,6 @@ fn a_command_that_nothing_serves_is_foreign() {
         name: "go".into(),
         channel: Channel::Signal,
     }]]);
-    let id = String::from("x");
     for command in [
         Command::Heartbeat(Heartbeat {
             run: Run::default(),
@@ -304,16 +303,6 @@ fn a_command_that_nothing_serves_is_foreign() {
             attempt: 1,
             number: 1,
             details: Payload::null(),
-        }),
-        Command::Hook(Hook {
-            id,
-            name: "h".into(),
-            input: Payload::null(),
-            asker: None,
-        }),
-        Command::Signal(Signal {
-            channel: Channel::Update,
-            ..Signal::new("s", "n", Payload::null())
         }),
     ] {
         let placement = driver.invocation.place(&command, 99, driver.now);
