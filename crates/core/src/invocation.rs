@@ -65,6 +65,8 @@ pub struct Invocation {
     patches: BTreeSet<String>,
     /// What clients can wait for has changed.
     shows_more: bool,
+    /// The latest version of its workflow that this engine has, if it is another.
+    latest: Option<String>,
     program: Option<Attached>,
     draft: Draft,
     /// The program may have decided more than the journal holds: it was never run to the end of
@@ -258,6 +260,7 @@ impl Invocation {
             carried: Carried::default(),
             patches: BTreeSet::new(),
             shows_more: false,
+            latest: None,
             program: None,
             draft,
             unfinished: true,
@@ -279,6 +282,12 @@ impl Invocation {
     #[must_use]
     pub fn pages(&self) -> usize {
         self.journal.run_pages().count()
+    }
+
+    /// Whether this page of the JOURNAL bucket is of its run.
+    #[must_use]
+    pub fn has_page(&self, number: u32) -> bool {
+        self.journal.run_pages().contains(&number)
     }
 
     /// What a program of this invocation may know.

@@ -45,6 +45,7 @@ impl Invocation {
             carried: Carried::default(),
             patches: BTreeSet::new(),
             shows_more: false,
+            latest: None,
             program: None,
             draft: Draft::default(),
             unfinished: false,
@@ -185,6 +186,7 @@ impl Invocation {
         if !self.unfinished {
             replay.expect_nothing_more()?;
         }
+        self.expect_no_spin(replay.ended.as_ref(), &entries)?;
         self.draft.undecided = replay.queue;
         self.draft.end = replay.ended;
         self.unfinished = false;

@@ -7,6 +7,7 @@ mod children;
 mod continue_as_new;
 mod lifecycle;
 mod model;
+mod next_version;
 mod partial;
 mod retry;
 mod scopes;
@@ -105,6 +106,10 @@ impl Driver {
             self.revision += 1;
             self.invocation.committed(self.revision);
             self.turns.push(turn.value);
+            // Whoever has the version of the next run begins it.
+            if self.invocation.can_go_on() {
+                self.invocation = self.reload();
+            }
             // Every turn at first, then now and then: replaying a long journal takes its time.
             if self.turns.len() < 20 || self.turns.len().is_multiple_of(97) {
                 self.check_replay();

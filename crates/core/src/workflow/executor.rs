@@ -146,12 +146,12 @@ impl AsyncProgram {
         let future = self.future.as_mut()?;
         let mut cx = TaskContext::from_waker(&self.waker);
         let polled = guard(|| future.as_mut().poll(&mut cx));
-        let (next_input, overruled) = {
+        let (next_run, overruled) = {
             let mut state = self.shared.state();
-            (state.next_input.take(), state.overruled.take())
+            (state.next_run.take(), state.overruled.take())
         };
-        let end = match (next_input, polled) {
-            (Some(Ok(input)), _) => End::ContinueAsNew(input),
+        let end = match (next_run, polled) {
+            (Some(Ok(next)), _) => End::ContinueAsNew(next),
             (Some(Err(failure)), _) => End::Done(Err(failure)),
             (None, Ok(Poll::Pending)) => End::Done(Err(overruled?)),
             (None, Ok(Poll::Ready(end))) => End::Done(end),

@@ -116,6 +116,7 @@ impl Actor {
             // What the program is still to be replayed over is kept whole.
             if let Some(Loaded::Invocation(invocation)) = &self.loaded
                 && invocation.needs_program()
+                && invocation.has_page(number)
             {
                 self.pages.push(page);
             }
