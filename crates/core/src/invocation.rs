@@ -18,6 +18,7 @@ mod lifecycle;
 mod machine;
 mod pending;
 mod replay;
+mod runs;
 mod sends;
 mod state;
 mod turn;
@@ -116,6 +117,10 @@ struct Draft {
     continued_from: Option<Run>,
     /// The page of that run that this turn writes.
     page: Option<(u32, String)>,
+    /// The other entries of that run, as a page has them.
+    archive: Option<String>,
+    /// Parts of the journal of earlier runs that are let go.
+    forgotten: Vec<String>,
     /// Encoding an entry failed: a bug, told when the turn is prepared.
     broken: Option<String>,
 }
@@ -234,6 +239,7 @@ impl Invocation {
             retention: start.retention,
             result_ttl_ms: start.result_ttl_ms,
             replaced: None,
+            runs: Vec::new(),
             signals,
             updates: BTreeMap::new(),
             answers: Vec::new(),

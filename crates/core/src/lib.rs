@@ -16,7 +16,7 @@ pub mod workflow;
 pub use error::{Error, Result};
 pub use invocation::Invocation;
 pub use key_queue::KeyQueue;
-pub use machine::{Effect, Machine, Placement, Turn};
+pub use machine::{Archive, Effect, Machine, Placement, Turn};
 pub use program::{
     End, LocalOutcome, LogLevel, LogLine, NextRun, NextVersion, Program, ProgramInfo, Progress,
     Workflow,

@@ -37,7 +37,7 @@ impl Invocation {
             self.draft.end = Some(End::ContinueAsNew(next));
             return;
         }
-        self.end_run();
+        self.end_run(now);
         self.value.run.continued += 1;
         self.value.input = next.input;
         self.start_run(next.version, now);
@@ -45,7 +45,7 @@ impl Invocation {
 
     /// Nothing of the run is wanted any more. Its late outcomes and timers are known by their
     /// run; what has no run in it goes with it.
-    fn end_run(&mut self) {
+    fn end_run(&mut self, now: Timestamp) {
         let run = self.value.run;
         self.let_go_all(Why::Continued, &[]);
         self.draft.effects.retain(|effect| !effect.is_of_step());
@@ -63,13 +63,13 @@ impl Invocation {
             .retain(|deferred| matches!(deferred, Deferred::Cancel { .. }));
         // Another turn on the same stored value would write this page: its number is used.
         self.draft.page = self.turn_page();
+        self.list_run(now);
         self.expire_run_pages();
         self.journal = JournalPart {
             pages: self.journal.pages,
             first_page: self.journal.pages + 1,
             ..JournalPart::default()
         };
-        self.draft.lines = headwater_wire::journal::Lines::default();
         self.patches.clear();
         self.draft.continued_from = Some(run);
     }

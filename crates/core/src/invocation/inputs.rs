@@ -35,7 +35,7 @@ impl Invocation {
         };
         match command {
             Command::Grant(_) => return self.take_grant(now),
-            Command::Terminate(_) | Command::Pause(_) | Command::Delete(_) => {
+            Command::Terminate(_) | Command::Pause(_) | Command::Delete(_) | Command::Prune(_) => {
                 return self.take_lifecycle(command, seq, now);
             }
             Command::Resume { id } if self.take_resume(id.clone(), seq, now) => return,
@@ -74,6 +74,7 @@ impl Invocation {
             | Command::Terminate(_)
             | Command::Pause(_)
             | Command::Delete(_)
+            | Command::Prune(_)
             | Command::Submit(_)
             | Command::Release(_)
             | Command::Await(_)

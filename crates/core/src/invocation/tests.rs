@@ -10,6 +10,7 @@ mod model;
 mod next_version;
 mod partial;
 mod retry;
+mod runs;
 mod scopes;
 mod sends;
 mod sleep;

@@ -53,6 +53,7 @@ impl Invocation {
                     None => self.unfinished,
                 },
         };
+        let archive = self.name_archive(&id);
         if page.is_some() && is_broken(Mutant::PagedEffects) {
             self.value.turn.effects.clear();
         }
@@ -70,6 +71,8 @@ impl Invocation {
             value,
             ttl,
             page,
+            archive,
+            forgotten: std::mem::take(&mut self.draft.forgotten),
             id,
         })
     }
