@@ -62,7 +62,13 @@ pub(crate) enum Command {
     Inspect(IdArg),
     /// Show every entry of the journal in the order in which it was recorded
     #[command(after_help = help::HISTORY)]
-    History(IdArg),
+    History(HistoryArgs),
+    /// List the runs of an invocation: each time that it continues as new another begins
+    #[command(after_help = help::RUNS)]
+    Runs(IdArg),
+    /// Forget runs that are over, with their journals; the last one never goes
+    #[command(after_help = help::PRUNE)]
+    Prune(PruneArgs),
     /// Write an invocation with its whole journal as one JSON file, to keep, replay or check
     #[command(after_help = help::EXPORT)]
     Export(IdArg),
@@ -129,6 +135,29 @@ pub(crate) enum Command {
 pub(crate) struct IdArg {
     /// Invocation id, as it was given or printed by `start`
     pub(crate) id: InvocationId,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HistoryArgs {
+    /// Invocation id, as it was given or printed by `start`
+    pub(crate) id: InvocationId,
+    /// Of the run with this number, as `runs` shows it [default: the last]
+    #[arg(long, value_name = "N")]
+    pub(crate) run: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PruneArgs {
+    #[command(flatten)]
+    pub(crate) whom: Whom,
+    /// The last ones that stay, the current one counted
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) keep_last: u32,
+    /// Only those that ended longer ago than this: 500ms, 30s, 2m, 1h 30m
+    #[arg(long, value_name = "TIME", value_parser = timeout)]
+    pub(crate) older_than: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) pace: Pace,
 }
 
 #[derive(Debug, Args)]

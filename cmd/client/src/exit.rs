@@ -93,6 +93,9 @@ impl From<ClientError> for Problem {
             ClientError::NotFound(_) => {
                 Self::not_found(format!("{message}; `headwater list` shows what there is"))
             }
+            ClientError::NoRun { .. } => Self::not_found(format!(
+                "{message}; `headwater runs` lists those that are kept"
+            )),
             ClientError::AlreadyEnded { .. } => Self::not_found(message),
             ClientError::StillRunning { .. } => Self::new(Exit::Exists, "running", message),
             ClientError::IsChild { .. } => Self::new(Exit::Exists, "is_child", message),

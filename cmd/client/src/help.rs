@@ -66,10 +66,29 @@ start. `headwater why` tells what an invocation waits for.";
 pub(crate) const HISTORY: &str = "\
 Examples:
   headwater history order-7
+  headwater history monitor-1 --run 3              of a run that has continued as new
   headwater history order-7 --output json          one array
 
 What was decided and what was given, one entry a line, as they are stored. `headwater inspect`
 puts what belongs to a step on one line.";
+
+pub(crate) const RUNS: &str = "\
+Examples:
+  headwater runs monitor-1
+  headwater history monitor-1 --run 3
+  headwater runs monitor-1 --output json           one array
+
+The last 16 that have continued as new, and the current one. Their journals are kept as long as
+an ended invocation is.";
+
+pub(crate) const PRUNE: &str = "\
+Examples:
+  headwater prune monitor-1                        all but the current run
+  headwater prune monitor-1 --keep-last 3
+  headwater prune monitor-1 --keep-last 3 --older-than 2h
+  headwater prune --where 'workflow=monitor' --keep-last 3 --rate 50
+
+Key-value pairs and search attributes stay, whichever run wrote them.";
 
 pub(crate) const EXPORT: &str = "\
 Examples:

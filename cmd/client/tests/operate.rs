@@ -155,3 +155,55 @@ async fn a_result_is_had_from_another_process_before_the_end_and_after_it() {
     assert_eq!(world.json(&["wait", "a1"]).await, ended);
     processor.stop().await;
 }
+
+#[tokio::test]
+async fn runs_are_listed_read_and_pruned() {
+    let world = World::start().await;
+    let processor = world.processor().await;
+    let start = ["start", "rounds", "--id", "r", "--input", "1", "--wait"];
+    world.json(&start).await;
+    let numbers = |rows: &Value| -> Vec<u64> {
+        let rows = rows.as_array().unwrap().iter();
+        rows.map(|row| row["number"].as_u64().unwrap()).collect()
+    };
+    let rows = world.json(&["runs", "r"]).await;
+    assert_eq!(numbers(&rows), [1, 2, 3, 4, 5]);
+    assert_eq!(rows[0]["status"], "continued_as_new");
+    assert_eq!(
+        (&rows[4]["status"], &rows[4]["entries"]),
+        (&"completed".into(), &2.into())
+    );
+    world
+        .run(&["runs", "r"])
+        .await
+        .expect(0)
+        .says(&["RUN", "continued_as_new", "completed"]);
+    for number in ["2", "5"] {
+        let history = world
+            .run(&["history", "r", "--run", number])
+            .await
+            .expect(0);
+        history.says(&[&format!("round-{number}"), "done"]);
+    }
+    world
+        .run(&["prune", "r", "--older-than", "1h"])
+        .await
+        .expect(0)
+        .says(&["0 runs"]);
+    let pruned = world.json(&["prune", "r", "--keep-last", "2"]).await;
+    assert_eq!(
+        (&pruned["runs"], &pruned["entries"]),
+        (&3.into(), &6.into())
+    );
+    world
+        .until(&["runs", "r"], |rows| numbers(rows) == [4, 5])
+        .await;
+    let gone = world.run(&["history", "r", "--run", "2"]).await.expect(3);
+    gone.complains(&["no run 2 of r", "headwater runs"]);
+    let report = world.json(&["prune", "--where", "workflow=rounds"]).await;
+    assert_eq!(report["sent"], 1);
+    world
+        .until(&["runs", "r"], |rows| numbers(rows) == [5])
+        .await;
+    processor.stop().await;
+}

@@ -6,7 +6,7 @@ use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
 use headwater_wire::{Code, InvocationId, Payload, Status, names::check_name};
 use serde::Serialize;
 
-use crate::{Client, ClientError, Filter, State};
+use crate::{Client, ClientError, Filter, Prune, State};
 
 /// One command for every invocation that fits a filter. What they are is settled when it
 /// begins: what is started later is not looked at.
@@ -38,6 +38,7 @@ enum Verb {
     Resume,
     Signal { name: String, data: Payload },
     Delete { force: bool },
+    Prune(Prune),
 }
 
 const ENDED: &str = "it has ended";
@@ -162,6 +163,11 @@ impl Bulk {
         self.run(Ok(Verb::Delete { force }))
     }
 
+    /// Forget runs of each that are over, as [`Client::prune`]. Those that have none are left alone.
+    pub fn prune(self, which: Prune) -> BulkRun {
+        self.run(Ok(Verb::Prune(which)))
+    }
+
     /// Send each a signal, as [`Client::signal`]. Those that have ended are left alone.
     pub fn signal<T: Serialize + ?Sized>(self, name: &str, data: &T) -> BulkRun {
         match Payload::encode(data) {
@@ -245,7 +251,8 @@ impl Paced {
             self.next_at = self.next_at.max(now) + pause;
         }
         match self.verb.tell(&self.client, id).await {
-            Ok(()) => BulkResult::Sent,
+            Ok(true) => BulkResult::Sent,
+            Ok(false) => BulkResult::Skipped("it has no such runs"),
             Err(ClientError::AlreadyEnded { .. }) => BulkResult::Skipped(ENDED),
             Err(ClientError::NotFound(_)) => BulkResult::Skipped("it is gone"),
             Err(ClientError::StillRunning { .. }) => BulkResult::Skipped(GOES_ON),
@@ -265,24 +272,29 @@ impl Verb {
             (Self::Pause { .. }, Status::Parked | Status::Paused) => {
                 Some("it acts on nothing already")
             }
+            (Self::Prune(_), _) => None,
             (Self::Delete { force }, _) => (!ended && !force).then_some(GOES_ON),
             _ => ended.then_some(ENDED),
         }
     }
 
-    async fn tell(&self, client: &Client, id: &InvocationId) -> Result<(), ClientError> {
+    /// False: there was nothing to do.
+    async fn tell(&self, client: &Client, id: &InvocationId) -> Result<bool, ClientError> {
         match self {
-            Self::Cancel { reason } => client.cancel(id, reason).await,
+            Self::Cancel { reason } => client.cancel(id, reason).await?,
             Self::Signal { name, data } => {
-                let sent = client.signal_payload(id, name, data.clone(), None).await;
-                sent.map(|_| ())
+                client.signal_payload(id, name, data.clone(), None).await?;
             }
             Self::Terminate { reason, code } => {
-                client.terminate_with(id, reason, code.clone()).await
+                client.terminate_with(id, reason, code.clone()).await?;
             }
-            Self::Pause { reason } => client.pause(id, reason).await,
-            Self::Resume => client.resume(id).await,
-            Self::Delete { force } => client.delete(id, *force).await.map(|_| ()),
+            Self::Pause { reason } => client.pause(id, reason).await?,
+            Self::Resume => client.resume(id).await?,
+            Self::Delete { force } => {
+                client.delete(id, *force).await?;
+            }
+            Self::Prune(which) => return Ok(client.prune(id, which).await?.runs > 0),
         }
+        Ok(true)
     }
 }

@@ -33,6 +33,14 @@ pub enum ClientError {
         /// Whose.
         parent: InvocationId,
     },
+    /// A run that there never was, or that is kept no longer.
+    #[error("there is no run {number} of {id}, or it is kept no longer")]
+    NoRun {
+        /// Of which invocation.
+        id: InvocationId,
+        /// Its number, from 1.
+        number: u32,
+    },
     /// It has ended, so that it can be ruled no more.
     #[error("job {id} already completed: it has ended as {status}")]
     AlreadyEnded {

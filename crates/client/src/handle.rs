@@ -8,7 +8,10 @@ use headwater_wire::{Code, Entry, InvocationId, Run, Status, task::Reply};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
-use crate::{Client, ClientError, Deleted, Ended, IfExists, State, Tree, WatchEvent};
+use crate::{
+    Client, ClientError, Deleted, Ended, Execution, IfExists, Prune, Pruned, State, Tree,
+    WatchEvent,
+};
 
 /// One invocation: started, attached to, or named by its id.
 ///
@@ -156,6 +159,16 @@ impl Handle {
         self.client.history(&self.state().await?).await
     }
 
+    /// Its runs, the first of them first: [`Client::executions`].
+    pub async fn executions(&self) -> Result<Vec<Execution>, ClientError> {
+        self.client.executions(&self.id).await
+    }
+
+    /// The journal of one of its runs: [`Client::history_of`].
+    pub async fn history_of(&self, number: u32) -> Result<Vec<Entry>, ClientError> {
+        self.client.history_of(&self.id, number).await
+    }
+
     /// It as one JSON document: [`Client::export`].
     pub async fn export(&self) -> Result<Bytes, ClientError> {
         self.client.export(&self.id).await
@@ -246,6 +259,11 @@ impl Handle {
     /// Forget it once it has ended: [`Client::delete`].
     pub async fn delete(&self, force: bool) -> Result<Deleted, ClientError> {
         self.client.delete(&self.id, force).await
+    }
+
+    /// Forget runs of it that are over: [`Client::prune`].
+    pub async fn prune(&self, which: &Prune) -> Result<Pruned, ClientError> {
+        self.client.prune(&self.id, which).await
     }
 
     /// Let it go on when it is paused, or try it again when it is parked: [`Client::resume`].

@@ -76,8 +76,8 @@ impl Client {
         Ok(state.filter(|state| state.value.deleted_at.is_none()))
     }
 
-    /// Every entry of the journal of a state, pages first. The journal is that of its run: of
-    /// runs that have continued as new nothing is kept.
+    /// Every entry of the journal of a state, pages first. The journal is that of its run: that of
+    /// a run before is told by [`Client::history_of`].
     pub async fn history(&self, state: &State) -> Result<Vec<Entry>, ClientError> {
         let unreadable = |reason: String| ClientError::Unreadable {
             id: state.value.id.to_string(),

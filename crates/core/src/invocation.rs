@@ -19,6 +19,7 @@ mod machine;
 mod pending;
 mod query;
 mod replay;
+mod runs;
 mod sends;
 mod state;
 mod turn;
@@ -70,6 +71,8 @@ pub struct Invocation {
     hooks: BTreeMap<String, Asker>,
     /// What clients can wait for has changed.
     shows_more: bool,
+    /// The latest version of its workflow that this engine has, if it is another.
+    latest: Option<String>,
     program: Option<Attached>,
     draft: Draft,
     /// The program may have decided more than the journal holds: it was never run to the end of
@@ -119,6 +122,10 @@ struct Draft {
     continued_from: Option<Run>,
     /// The page of that run that this turn writes.
     page: Option<(u32, String)>,
+    /// The other entries of that run, as a page has them.
+    archive: Option<String>,
+    /// Parts of the journal of earlier runs that are let go.
+    forgotten: Vec<String>,
     /// Encoding an entry failed: a bug, told when the turn is prepared.
     broken: Option<String>,
 }
@@ -237,6 +244,7 @@ impl Invocation {
             retention: start.retention,
             result_ttl_ms: start.result_ttl_ms,
             replaced: None,
+            runs: Vec::new(),
             signals,
             updates: BTreeMap::new(),
             answers: Vec::new(),
@@ -264,6 +272,7 @@ impl Invocation {
             patches: BTreeSet::new(),
             hooks: BTreeMap::new(),
             shows_more: false,
+            latest: None,
             program: None,
             draft,
             unfinished: true,
@@ -285,6 +294,12 @@ impl Invocation {
     #[must_use]
     pub fn pages(&self) -> usize {
         self.journal.run_pages().count()
+    }
+
+    /// Whether this page of the JOURNAL bucket is of its run.
+    #[must_use]
+    pub fn has_page(&self, number: u32) -> bool {
+        self.journal.run_pages().contains(&number)
     }
 
     /// What a program of this invocation may know.

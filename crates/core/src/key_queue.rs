@@ -231,6 +231,8 @@ impl Machine for KeyQueue {
             value: self.value.encode().map_err(|error| error.to_string())?,
             ttl: idle.then_some(self.retention.max(limits::RETENTION_MIN) * 2),
             page: None,
+            archive: None,
+            forgotten: Vec::new(),
             id,
         })
     }

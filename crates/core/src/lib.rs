@@ -16,8 +16,11 @@ pub mod workflow;
 pub use error::{Error, Result};
 pub use invocation::Invocation;
 pub use key_queue::KeyQueue;
-pub use machine::{Effect, Machine, Placement, Turn};
-pub use program::{End, LocalOutcome, LogLevel, LogLine, Program, ProgramInfo, Progress, Workflow};
+pub use machine::{Archive, Effect, Machine, Placement, Turn};
+pub use program::{
+    End, LocalOutcome, LogLevel, LogLine, NextRun, NextVersion, Program, ProgramInfo, Progress,
+    Workflow,
+};
 pub use retry::Retry;
 pub use typed::{ActivityType, SignalType, WorkflowType};
 pub use workflow::{Context, Saga, Scope, StepInfo};

@@ -103,8 +103,23 @@ pub struct Turn {
     pub ttl: Option<Duration>,
     /// Journal page that has to be stored before: its number and contents.
     pub page: Option<(u32, String)>,
+    /// What the run that it ends leaves, which has to be stored before, too.
+    pub archive: Option<Archive>,
+    /// Parts of the journal of earlier runs that nobody can ask for once it is stored.
+    pub forgotten: Vec<String>,
     /// The id that the value bears, by which its writer knows it again.
     pub id: String,
+}
+
+/// Entries of a run that is over, to be stored beside its pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archive {
+    /// Its part of the key: see [`journal_key`](headwater_wire::runs::journal_key).
+    pub name: String,
+    /// The entries, as a page has them.
+    pub page: String,
+    /// How long it lives.
+    pub ttl: Duration,
 }
 
 /// Something with a value that takes commands.

@@ -122,8 +122,29 @@ pub struct Progress {
 pub enum End {
     /// It returned or failed, and the invocation with it.
     Done(Result<Payload, Failure>),
-    /// Another run follows, with this input.
-    ContinueAsNew(Payload),
+    /// Another run follows.
+    ContinueAsNew(NextRun),
+}
+
+/// The run that follows.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NextRun {
+    /// Its input.
+    pub input: Payload,
+    /// Version of the workflow that runs it.
+    pub version: NextVersion,
+}
+
+/// Which version of its workflow the next run is of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum NextVersion {
+    /// The latest that the engine has which ends the run before.
+    #[default]
+    Latest,
+    /// That of the run before.
+    Same,
+    /// Exactly this one.
+    Exact(String),
 }
 
 /// The outcome of one attempt at a local step.

@@ -1,6 +1,7 @@
 //! The actor of one key: loads its value, places and takes commands, swaps, settles,
 //! acknowledges. Everything it does for correctness it does in that order; see ARCHITECTURE.md.
 
+mod archive;
 mod commit;
 mod load;
 mod place;

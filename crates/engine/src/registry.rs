@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use headwater_core::Workflow;
+use headwater_core::{Invocation, Workflow};
 use headwater_wire::names::{NameError, check_name};
 use semver::Version;
 
@@ -81,6 +81,17 @@ impl Registry {
             Some((version, workflow)) => Found::Here(version.to_string(), workflow),
             None => Found::NoVersion,
         }
+    }
+
+    /// Tell an invocation which version its next run is to be of: the latest.
+    pub(crate) fn offer(&self, invocation: &mut Invocation) {
+        let value = invocation.value();
+        let versions = self.workflows.get(&value.workflow);
+        // Of one version alone it is the one that runs.
+        let several = versions.filter(|versions| versions.len() > 1);
+        let latest = several.and_then(BTreeMap::last_key_value);
+        let latest = latest.map(|(version, _)| version.to_string());
+        invocation.offer_version(latest);
     }
 
     /// A workflow in exactly this version.

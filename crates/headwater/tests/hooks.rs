@@ -123,8 +123,10 @@ fn a_hook_is_awaited_over_the_death_of_engines() {
 #[tokio::test]
 async fn a_hook_of_nobody_is_told_to_who_waits() {
     let (store, env) = storage();
-    let mut config = headwater::EngineConfig::default();
-    config.absent_grace = Duration::from_millis(100);
+    let config = headwater::EngineConfig {
+        absent_grace: Duration::from_millis(100),
+        ..headwater::EngineConfig::default()
+    };
     let caller = |ctx: Context, (): ()| async move {
         let called = ctx.other("nobody").call_hook::<()>("deposit", 1).await;
         Ok::<_, Error>(called.unwrap_err().code().to_string())

@@ -18,6 +18,7 @@ use crate::{
     names::{Address, TimerId},
     payload::{self, PayloadError},
     pb,
+    runs::Prune,
     signal_box::{Await, Unawait},
 };
 
@@ -79,6 +80,8 @@ pub enum Command {
     Await(Await),
     /// To a signal box: a step no longer waits.
     Unawait(Unawait),
+    /// Forget runs that are over.
+    Prune(Prune),
 }
 
 /// Create an invocation.
@@ -372,6 +375,7 @@ impl Command {
             Self::Hook(_) => "hook",
             Self::Await(_) => "await",
             Self::Unawait(_) => "unawait",
+            Self::Prune(_) => "prune",
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod limits;
 pub mod member;
 pub mod names;
 pub mod payload;
+pub mod runs;
 pub mod send;
 pub mod signal_box;
 pub mod task;

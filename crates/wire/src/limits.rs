@@ -133,6 +133,10 @@ pub const ACK_WAIT: Duration = Duration::from_secs(5);
 /// Timers up to this stay in the engine's memory, anchored by an unacknowledged command.
 pub const SHORT_TIMER_MAX: Duration = Duration::from_secs(2);
 
+/// Runs that have continued as new which a value lists. What the journal of an earlier one holds
+/// is let go.
+pub const RUNS_LISTED_MAX: usize = 16;
+
 /// Time that an ended invocation is kept unless configured (`R` of the rules).
 pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
 

@@ -6,7 +6,7 @@
 //! | schedules | same stream, `timers.<queue>.<partition>.<key>.<timer>` | `ns.timers.…` |
 //! | tasks | stream `TASKS`, `tasks.<topic>` | `ns_TASKS`, `ns.tasks.…` |
 //! | state | bucket `EXECUTION_STATE`, key = [`Key`] | `ns_EXECUTION_STATE` |
-//! | journal pages | bucket `JOURNAL`, key = `<key>.<page>` | `ns_JOURNAL` |
+//! | journal pages | bucket `JOURNAL`, key = `<key>.<page>`, of a run that is over also `<key>.<count>-<turn>` | `ns_JOURNAL` |
 //! | members | bucket `MEMBERS`, key = `<role>.<id>` | `ns_MEMBERS` |
 //! | configuration | bucket `CONFIG` | `ns_CONFIG` |
 //! | dead letters | stream `DEAD_LETTERS`, `dead.<kind>.<topic or key>` | `ns_DEAD_LETTERS`, `ns.dead.…` |

@@ -39,6 +39,13 @@ impl Timestamp {
         Self::from_micros(self.0.saturating_add(micros))
     }
 
+    /// This time less `duration`, at least the beginning of time.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self::from_micros(self.0.saturating_sub(micros))
+    }
+
     /// Time from `earlier` to this; zero if it is not earlier.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

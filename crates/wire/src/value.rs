@@ -17,6 +17,7 @@ use crate::{
     journal::Lines,
     limits::VALUE_FORMAT,
     payload::{self, present},
+    runs::EndedRun,
     send::Sent,
     turn::{LastTurn, Root},
 };
@@ -379,6 +380,11 @@ pub struct Value {
     /// The run of the ended invocation that this one took the place of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaced: Option<Run>,
+    /// Runs that have continued as new, oldest first, at most [`RUNS_LISTED_MAX`].
+    ///
+    /// [`RUNS_LISTED_MAX`]: crate::limits::RUNS_LISTED_MAX
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub runs: Vec<EndedRun>,
     /// Signals.
     #[serde(default, skip_serializing_if = "Signals::is_empty")]
     pub signals: Signals,

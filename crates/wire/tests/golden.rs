@@ -286,6 +286,7 @@ fn value() {
         retention: None,
         result_ttl_ms: None,
         replaced: None,
+        runs: Vec::new(),
         signals: Signals::default(),
         updates: Default::default(),
         answers: Vec::new(),

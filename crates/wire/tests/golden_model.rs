@@ -16,6 +16,7 @@ use headwater_wire::{
     command::{Asker, Channel, Outcome, Signal, Start},
     journal::{ActivityOptions, AnswerTo, Carried, ChildSpec, Lines, Of, ParentClose, Sending},
     lifecycle::{Delete, Pause, Terminate},
+    runs::{EndedRun, Prune},
     send::{Recipient, Sent, SentCommand},
     signal_box::{Await, Unawait},
     turn::EffectTag,
@@ -200,6 +201,11 @@ fn commands_and_hints() {
         command(Command::Hook(hook())),
         command(Command::Await(waits())),
         command(Command::Unawait(unwaits())),
+        command(Command::Prune(Prune {
+            id: "p".into(),
+            keep_last: 3,
+            ended_before: Some(at(1)),
+        })),
         there_and_back(task.clone(), task.encode(), Task::decode),
         there_and_back(query.clone(), query.encode(), Query::decode),
         there_and_back(answer(), answer().encode(), Answer::decode),
@@ -403,6 +409,31 @@ fn steps_are_numbered_without_gaps_and_notes_await_nothing() {
 }
 
 #[test]
+fn runs_that_are_over() {
+    let (mut value, _) = Value::decode(BARE_VALUE.as_bytes()).unwrap();
+    let ended = EndedRun {
+        run: run(),
+        version: "1.0.0".into(),
+        started_at: at(1),
+        ended_at: at(2),
+        entries: 9,
+        pages: Some((1, 2)),
+        archive: Some("1-e-1".into()),
+    };
+    let bare = EndedRun {
+        version: String::new(),
+        pages: None,
+        archive: None,
+        ..ended.clone()
+    };
+    value.runs = vec![ended, bare];
+    let bytes = value.encode(&JournalPart::default()).unwrap();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    assert!(text.contains(RUNS), "{text}");
+    assert_eq!(Value::decode(&bytes).unwrap().0, value);
+}
+
+#[test]
 fn value() {
     let (mut value, _) = Value::decode(BARE_VALUE.as_bytes()).unwrap();
     let bare = value.encode(&JournalPart::default()).unwrap();
@@ -530,6 +561,7 @@ const MESSAGES: &str = r#"
 72210a016812016e1a03120131221412120a0170120408071001180322036770752804
 7a160a0169120764656661756c7418032204080710012802
 82010b0a01691204080710011802
+8a01090a017010031880c944
 0a0169120764656661756c741803220408071001280230013a05677265657442031201314a0568656c6c6f50e80758f403620512035b315d
 0a01711201691a0764656661756c7420032a016e32031201313a085f494e424f582e61
 0a01611203120131
@@ -537,6 +569,7 @@ const MESSAGES: &str = r#"
 0a01691204080710011a0302ac02220172
 0a0169120408071001180220012a0567726565743203120131
 "#;
+const RUNS: &str = r#","runs":[{"run":"7.1","version":"1.0.0","started_at":"1970-01-01T00:00:01.123456Z","ended_at":"1970-01-01T00:00:02.123456Z","entries":9,"pages":[1,2],"archive":"1-e-1"},{"run":"7.1","started_at":"1970-01-01T00:00:01.123456Z","ended_at":"1970-01-01T00:00:02.123456Z","entries":9}],"#;
 const JOURNAL: &str = r#"
 [
 {"carried":{"kv":{"k":1},"status":{"version":2,"value":"s"}}},

@@ -99,7 +99,8 @@ fn of_invocation(known: &Known, seen: &Seen, command: &Command, seq: u64) -> Che
         | Command::Heartbeat(_)
         | Command::Hook(_)
         | Command::Await(_)
-        | Command::Unawait(_) => Err(format!("a {} is not served", command.name())),
+        | Command::Unawait(_)
+        | Command::Prune(_) => Err(format!("a {} is not served", command.name())),
     }
 }
 

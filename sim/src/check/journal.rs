@@ -35,6 +35,10 @@ pub(super) fn stored(known: &mut Known, key: &str, bytes: &Bytes, ttl: Ttl) -> R
     let new = if value.run == seen.value.run {
         follows(known, key, &value, &journal)?
     } else {
+        if value.run.start == seen.value.run.start {
+            is_archived(known, key, &value)?;
+        }
+        let seen = known.invocations.get_mut(key).ok_or("unknown")?;
         begins_anew(seen, &value, &journal)?;
         entries(&journal)?
     };
@@ -51,6 +55,9 @@ pub(super) fn page_stored(
     page: &Bytes,
     ttl: Ttl,
 ) -> Result<(), String> {
+    if page.is_empty() {
+        return forgotten(known, key);
+    }
     if let Some(before) = known.pages.get(key)
         && before != page
     {
@@ -63,6 +70,59 @@ pub(super) fn page_stored(
     }
     known.pages.insert(key.to_owned(), page.clone());
     Ok(())
+}
+
+/// A part of a journal was let go: no value may name it.
+fn forgotten(known: &mut Known, key: &str) -> Result<(), String> {
+    let (owner, part) = key.rsplit_once('.').ok_or("not a key of a journal")?;
+    let Some(seen) = known.invocations.get(owner) else {
+        return Err(format!(
+            "{key} was let go, of an invocation that is not known"
+        ));
+    };
+    let own = part
+        .parse()
+        .is_ok_and(|page: u32| seen.journal.run_pages().contains(&page));
+    let listed = seen
+        .value
+        .runs
+        .iter()
+        .any(|run| run.parts().any(|one| one == part));
+    match own || listed {
+        true => Err(format!("{key} was let go, and is named by the value")),
+        false => Ok(()),
+    }
+}
+
+/// A run has continued as new: its whole journal is there, under the names that are listed.
+fn is_archived(known: &Known, key: &str, value: &Value) -> Result<(), String> {
+    let seen = known.invocations.get(key).ok_or("unknown")?;
+    let ended = value.runs.last();
+    let ended = ended.filter(|ended| ended.run == seen.value.run);
+    let ended = ended.ok_or_else(|| format!("run {} is not listed", seen.value.run))?;
+    let mut all = Vec::new();
+    for part in ended.parts() {
+        let page = known.pages.get(&format!("{key}.{part}"));
+        let page = page.ok_or_else(|| format!("{key}.{part} is listed and not stored"))?;
+        let page: Vec<Entry> = serde_json::from_slice(page).map_err(|error| error.to_string())?;
+        all.extend(page);
+    }
+    if all.len() as u64 != ended.entries {
+        let (listed, found) = (ended.entries, all.len());
+        return Err(format!(
+            "run {} is listed with {listed} entries, and has {found}",
+            ended.run
+        ));
+    }
+    let stored = all.get(..seen.journal.entries as usize);
+    let stored = stored.ok_or("what a run left lacks stored entries")?;
+    match stored.ends_with(&entries(&seen.journal)?) {
+        true => Ok(()),
+        false => Err(format!(
+            "run {} left another journal than it had",
+            ended.run
+        )),
+    }
 }
 
 fn check_ttl(known: &Known, value: &Value, ttl: Ttl) -> Result<(), String> {

@@ -2,7 +2,7 @@
 
 use headwater::wire::InvocationId;
 
-use crate::{exit::Problem, output::shown, session::Session};
+use crate::{args::HistoryArgs, exit::Problem, output::shown, session::Session};
 
 /// The same in every format: a JSON document.
 pub(crate) async fn export(session: &Session, id: &InvocationId) -> Result<(), Problem> {
@@ -10,9 +10,12 @@ pub(crate) async fn export(session: &Session, id: &InvocationId) -> Result<(), P
     session.out.line(String::from_utf8_lossy(&file))
 }
 
-pub(crate) async fn history(session: &Session, id: &InvocationId) -> Result<(), Problem> {
-    let state = session.client.state(id).await?;
-    let entries = session.client.history(&state).await?;
+pub(crate) async fn history(session: &Session, args: &HistoryArgs) -> Result<(), Problem> {
+    let client = &session.client;
+    let entries = match args.run {
+        Some(number) => client.history_of(&args.id, number).await?,
+        None => client.handle(&args.id).history().await?,
+    };
     if session.out.is_json() {
         return session.out.json(&entries);
     }

@@ -8,6 +8,7 @@ mod export;
 mod inspect;
 mod lifecycle;
 mod list;
+mod runs;
 mod start;
 mod status;
 mod system;
@@ -30,7 +31,9 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Problem> {
         Command::Status(args) => status::status(&open().await?, &args.id).await,
         Command::Why(args) => status::why(&open().await?, &args.id).await,
         Command::Inspect(args) => inspect::inspect(&open().await?, &args.id).await,
-        Command::History(args) => export::history(&open().await?, &args.id).await,
+        Command::History(args) => export::history(&open().await?, &args).await,
+        Command::Runs(args) => runs::runs(&open().await?, &args.id).await,
+        Command::Prune(args) => runs::prune(&open().await?, &args).await,
         Command::Export(args) => export::export(&open().await?, &args.id).await,
         Command::Check(args) => check::check(&globals, &args).await,
         Command::Signal(args) => tell::signal(&globals, &args).await,

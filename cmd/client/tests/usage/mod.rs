@@ -16,6 +16,8 @@ async fn help_teaches_by_examples_and_lists_the_exit_codes() {
         "wait",
         "inspect",
         "history",
+        "runs",
+        "prune",
         "export",
         "signal",
         "cancel",

@@ -124,6 +124,8 @@ impl World {
             .unwrap()
             .workflow("basket", basket)
             .unwrap()
+            .workflow("rounds", rounds)
+            .unwrap()
             .start()
             .await
             .unwrap()
@@ -181,6 +183,15 @@ async fn show(ctx: Context, (): ()) -> headwater::Result<()> {
     ctx.kv().set("parcels", 2)?;
     ctx.search().incr("total", 1.0)?;
     ctx.signal("arrived").await
+}
+
+/// Continues until its round is 5.
+async fn rounds(ctx: Context, round: u32) -> Result<u32, Error> {
+    let step = ctx.run(format!("round-{round}"), || async { Ok::<_, Error>(round) });
+    match step.await? {
+        5 => Ok(round),
+        _ => ctx.continue_as_new(round + 1).await,
+    }
 }
 
 async fn fail(ctx: Context, (): ()) -> headwater::Result<()> {

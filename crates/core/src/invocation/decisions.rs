@@ -58,7 +58,7 @@ impl Invocation {
             }
             match self.draft.end.take() {
                 Some(End::Done(end)) => return self.finish(end, now),
-                Some(End::ContinueAsNew(input)) => return self.continue_as_new(input, now),
+                Some(End::ContinueAsNew(next)) => return self.continue_as_new(next, now),
                 None => {}
             }
             if self.draft_is_full() {

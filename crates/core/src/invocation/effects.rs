@@ -76,11 +76,15 @@ impl Invocation {
             EffectTag::ExpirePages(first, last) => Some(Effect::ExpirePages {
                 key: self.value.id.key(),
                 pages: first..=last,
-                // A page must not go before the value that counts it. Of one that is kept for
-                // good only the pages of earlier runs go.
-                ttl: self.retention().ttl().unwrap_or(limits::RETENTION) + Duration::from_secs(60),
+                ttl: self.page_ttl(),
             }),
         }
+    }
+
+    /// How long the journal of what is over lives. A page must not go before the value that counts
+    /// it. Of one that is kept for good only the journals of earlier runs go.
+    pub(super) fn page_ttl(&self) -> Duration {
+        self.retention().ttl().unwrap_or(limits::RETENTION) + Duration::from_secs(60)
     }
 
     fn task(&self, step: u32, attempt: u32) -> Option<Effect> {

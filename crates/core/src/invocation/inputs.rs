@@ -36,7 +36,7 @@ impl Invocation {
         };
         match command {
             Command::Grant(_) => return self.take_grant(now),
-            Command::Terminate(_) | Command::Pause(_) | Command::Delete(_) => {
+            Command::Terminate(_) | Command::Pause(_) | Command::Delete(_) | Command::Prune(_) => {
                 return self.take_lifecycle(command, seq, now);
             }
             Command::Resume { id } if self.take_resume(id.clone(), seq, now) => return,
@@ -75,6 +75,7 @@ impl Invocation {
             | Command::Terminate(_)
             | Command::Pause(_)
             | Command::Delete(_)
+            | Command::Prune(_)
             | Command::Submit(_)
             | Command::Release(_)
             | Command::Await(_)

@@ -21,6 +21,7 @@ impl Invocation {
     pub(super) fn place_lifecycle(&self, command: &Command) -> Placement {
         match command {
             Command::Delete(delete) => self.place_delete(delete),
+            Command::Prune(prune) => self.place_prune(prune),
             _ if self.value.status.is_ended() => Placement::Drop("the invocation has ended"),
             Command::Pause(pause) => self.place_pause(pause),
             // At once: what the program has still to decide is of no interest.
@@ -33,6 +34,7 @@ impl Invocation {
             Command::Terminate(terminate) => self.take_terminate(&terminate, now),
             Command::Pause(pause) => self.take_pause(pause, seq, now),
             Command::Delete(_) => self.take_delete(now),
+            Command::Prune(prune) => self.take_prune(&prune),
             _ => {}
         }
     }
@@ -153,7 +155,10 @@ impl Invocation {
         let queued = self.value.status == Status::Queued;
         self.needs_program()
             && match command {
-                Command::Terminate(_) | Command::Pause(_) | Command::Delete(_) => false,
+                Command::Terminate(_)
+                | Command::Pause(_)
+                | Command::Delete(_)
+                | Command::Prune(_) => false,
                 Command::Resume { .. } => !queued,
                 Command::Grant(_) => !self.is_paused(),
                 _ => !queued && (!self.is_paused() || is_broken(Mutant::PauseActs)),
@@ -187,6 +192,7 @@ impl Invocation {
             }
         }
         self.draft.lines = Lines::default();
+        self.forget_runs(|_| true);
         self.journal = self.next_journal();
         self.encoder = Encoder::default();
         let deleted_at = now.max(self.value.updated_at);

@@ -36,7 +36,7 @@ impl Machine for Invocation {
             Command::Await(_) | Command::Unawait(_) => {
                 Placement::Foreign("a command for a signal box, sent to an invocation")
             }
-            Command::Terminate(_) | Command::Pause(_) | Command::Delete(_) => {
+            Command::Terminate(_) | Command::Pause(_) | Command::Delete(_) | Command::Prune(_) => {
                 self.place_lifecycle(command)
             }
             Command::Heartbeat(heartbeat) => self.place_heartbeat(heartbeat),

@@ -46,6 +46,7 @@ impl Invocation {
             patches: BTreeSet::new(),
             hooks: BTreeMap::new(),
             shows_more: false,
+            latest: None,
             program: None,
             draft: Draft::default(),
             unfinished: false,
@@ -195,6 +196,7 @@ impl Invocation {
         if !self.unfinished {
             replay.expect_nothing_more()?;
         }
+        self.expect_no_spin(replay.ended.as_ref(), &entries)?;
         self.draft.undecided = replay.queue;
         self.draft.end = replay.ended;
         self.unfinished = false;

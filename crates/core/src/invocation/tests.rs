@@ -9,8 +9,10 @@ mod hooks;
 mod lifecycle;
 mod map;
 mod model;
+mod next_version;
 mod partial;
 mod retry;
+mod runs;
 mod scopes;
 mod sends;
 mod sleep;
@@ -108,6 +110,10 @@ impl Driver {
             self.revision += 1;
             self.invocation.committed(self.revision);
             self.turns.push(turn.value);
+            // Whoever has the version of the next run begins it.
+            if self.invocation.can_go_on() {
+                self.invocation = self.reload();
+            }
             // Every turn at first, then now and then: replaying a long journal takes its time.
             if self.turns.len() < 20 || self.turns.len().is_multiple_of(97) {
                 self.check_replay();

@@ -53,6 +53,7 @@ impl Invocation {
                     None => self.unfinished,
                 },
         };
+        let archive = self.name_archive(&id);
         if page.is_some() && is_broken(Mutant::PagedEffects) {
             self.value.turn.effects.clear();
         }
@@ -70,6 +71,8 @@ impl Invocation {
             value,
             ttl,
             page,
+            archive,
+            forgotten: std::mem::take(&mut self.draft.forgotten),
             id,
         })
     }
@@ -185,9 +188,23 @@ impl Invocation {
         format!("paused since {}: {reason}{queued}", parked.at)
     }
 
+    /// The run before has ended here, and the next one is of another version.
+    fn has_run_to_begin(&self) -> bool {
+        self.value.run.continued > 0
+            && self.program.is_none()
+            && self.unfinished
+            && self.journal.steps == 0
+    }
+
     fn why_waiting(&self) -> String {
         let Some((step, pending)) = self.pending.first_key_value() else {
-            return "is being advanced".to_owned();
+            return match self.has_run_to_begin() {
+                true => format!(
+                    "its next run waits for an engine that has version {}",
+                    self.value.version
+                ),
+                false => "is being advanced".to_owned(),
+            };
         };
         let mut why = pending.why(*step);
         if self.pending.len() > 1 {

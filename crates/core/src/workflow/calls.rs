@@ -25,7 +25,7 @@ use super::{
 use crate::{
     Error, Result, Retry,
     error::{panic_message, payload_error},
-    program::{Decision, LocalOutcome},
+    program::{Decision, LocalOutcome, NextRun, NextVersion},
 };
 
 /// One step: decided at the first poll, ready with its outcome.
@@ -304,14 +304,32 @@ impl<T: DeserializeOwned> Future for SignalFuture<T> {
 pub struct ContinueAsNew<R> {
     pub(super) shared: Arc<Shared>,
     pub(super) input: Option<std::result::Result<Payload, Failure>>,
+    pub(super) version: NextVersion,
     pub(super) output: PhantomData<fn() -> R>,
+}
+
+impl<R> ContinueAsNew<R> {
+    /// In exactly this version of the workflow, for example `"1.2.0"`. Default: in the latest that
+    /// the engine has.
+    pub fn version(mut self, version: impl Into<String>) -> Self {
+        self.version = NextVersion::Exact(version.into());
+        self
+    }
+
+    /// In the version of this run.
+    pub fn same_version(mut self) -> Self {
+        self.version = NextVersion::Same;
+        self
+    }
 }
 
 impl<R> Future for ContinueAsNew<R> {
     type Output = R;
     fn poll(mut self: Pin<&mut Self>, _: &mut TaskContext<'_>) -> Poll<R> {
         if let Some(input) = self.input.take() {
-            self.shared.state().next_input.get_or_insert(input);
+            let version = std::mem::take(&mut self.version);
+            let next = input.map(|input| NextRun { input, version });
+            self.shared.state().next_run.get_or_insert(next);
         }
         // Never ready: the executor sees it, and polls the workflow no more.
         Poll::Pending

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     Error, Retry,
     error::payload_error,
-    program::{LogLevel, LogLine},
+    program::{LogLevel, LogLine, NextVersion},
 };
 
 /// What a workflow acts through: only what goes through its context is durable, and only its
@@ -133,12 +133,17 @@ impl Context {
     /// What is still pending is no longer wanted, as if it had lost a race. Signals that were
     /// not received yet stay for the next run, and whoever waits for the invocation goes on
     /// waiting. Once somebody has asked to cancel it, it ends as cancelled instead.
+    ///
+    /// The next run is of the latest version that the engine has, unless
+    /// [`ContinueAsNew::version`] or [`ContinueAsNew::same_version`] says otherwise. Without an
+    /// engine that has its version it waits, and says so.
     pub fn continue_as_new<R>(&self, input: impl Serialize) -> ContinueAsNew<R> {
         let input = Payload::encode(&input)
             .map_err(|error| payload_error("input of the run to continue as", error));
         ContinueAsNew {
             shared: Arc::clone(&self.shared),
             input: Some(input),
+            version: NextVersion::default(),
             output: PhantomData,
         }
     }

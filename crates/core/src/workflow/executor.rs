@@ -149,15 +149,15 @@ impl AsyncProgram {
         let mut cx = TaskContext::from_waker(&self.waker);
         let polled = guard(|| future.as_mut().poll(&mut cx));
         let goes_on = matches!(polled, Ok(Poll::Pending));
-        if goes_on && self.shared.state().next_input.is_none() {
+        if goes_on && self.shared.state().next_run.is_none() {
             self.hooks.poll(&self.shared, &self.waker);
         }
-        let (next_input, overruled) = {
+        let (next_run, overruled) = {
             let mut state = self.shared.state();
-            (state.next_input.take(), state.overruled.take())
+            (state.next_run.take(), state.overruled.take())
         };
-        let end = match (next_input, polled) {
-            (Some(Ok(input)), _) => End::ContinueAsNew(input),
+        let end = match (next_run, polled) {
+            (Some(Ok(next)), _) => End::ContinueAsNew(next),
             (Some(Err(failure)), _) => End::Done(Err(failure)),
             (None, Ok(Poll::Pending)) => End::Done(Err(overruled?)),
             (None, Ok(Poll::Ready(end))) => End::Done(end),

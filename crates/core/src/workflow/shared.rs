@@ -10,7 +10,7 @@ use headwater_wire::{Entry, Failure, Payload, Timestamp, limits::CANCEL_IGNORED_
 use rand_chacha::ChaCha8Rng;
 
 use super::{groups::Group, hooks::HooksByName, queries::Handlers, scope::Reach, state::Visible};
-use crate::program::{Decision, LocalOutcome, LogLine, ProgramInfo};
+use crate::program::{Decision, LocalOutcome, LogLine, NextRun, ProgramInfo};
 
 /// State of one program, seen by its context, its futures and its executor.
 pub(super) struct Shared {
@@ -29,8 +29,8 @@ pub(super) struct State {
     pub(super) driving: bool,
     pub(super) steps: u32,
     pub(super) decisions: Vec<Decision>,
-    /// The run is over and another follows with this input, unless it cannot be encoded.
-    pub(super) next_input: Option<Result<Payload, Failure>>,
+    /// The run is over and another follows, unless its input cannot be encoded.
+    pub(super) next_run: Option<Result<NextRun, Failure>>,
     /// What cancellations reach.
     pub(super) reach: Reach,
     scopes: Vec<ScopeState>,
@@ -101,7 +101,7 @@ impl Shared {
                 driving: false,
                 steps: 0,
                 decisions: Vec::new(),
-                next_input: None,
+                next_run: None,
                 reach: Reach::Invocation,
                 scopes: Vec::new(),
                 cancelled: None,

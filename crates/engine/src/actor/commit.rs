@@ -50,7 +50,7 @@ impl Actor {
         let Some(loaded) = &mut self.loaded else {
             return Ok(false);
         };
-        let turn = match loaded.machine_mut().prepare(now, id) {
+        let mut turn = match loaded.machine_mut().prepare(now, id) {
             Ok(turn) => turn,
             Err(error) => {
                 tracing::error!(key = %self.address.key, error, "the turn cannot be encoded; this is a bug");
@@ -76,7 +76,9 @@ impl Actor {
             invocation.release_locals(&|_| true);
             let _ = poll_fn(|cx| invocation.poll_local(cx)).now_or_never();
         }
+        let forgotten = std::mem::take(&mut turn.forgotten);
         let revision = self.swap(turn).await?;
+        self.forget_parts(forgotten).await;
         self.overflow = false;
         if let Some(loaded) = &mut self.loaded {
             loaded.machine_mut().committed(revision);
@@ -116,9 +118,13 @@ impl Actor {
             // What the program is still to be replayed over is kept whole.
             if let Some(Loaded::Invocation(invocation)) = &self.loaded
                 && invocation.needs_program()
+                && invocation.has_page(number)
             {
                 self.pages.push(page);
             }
+        }
+        if let Some(archive) = turn.archive {
+            self.store_archive(archive).await;
         }
         let ttl = turn.ttl.map_or(Ttl::Never, Ttl::After);
         let value = Bytes::from(turn.value);

@@ -261,6 +261,7 @@ impl Actor {
                 invocation.suspect_crash();
             }
             Some(workflow) => {
+                self.shared.registry.offer(&mut invocation);
                 let program = workflow.instantiate(invocation.program_info());
                 if let Err(mismatch) = invocation.attach(program, &[] as &[&[u8]], now) {
                     invocation.park(mismatch, now);

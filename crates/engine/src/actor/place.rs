@@ -326,6 +326,7 @@ impl Actor {
         let Some(Loaded::Invocation(invocation)) = &mut self.loaded else {
             return Attached::Yes;
         };
+        self.shared.registry.offer(invocation);
         match invocation.attach(program, &pages, now) {
             Ok(()) => Attached::Yes,
             Err(mismatch) => {

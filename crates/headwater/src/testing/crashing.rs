@@ -1,4 +1,4 @@
-//! Storage as an engine sees it that may crash once a turn is stored.
+//! Storage as an engine sees it that may crash before or after a turn is stored.
 
 use std::{
     future::pending,
@@ -32,6 +32,14 @@ impl Crashing {
             engine: Arc::downgrade(engine),
         })
     }
+
+    /// Whether this is where the engine dies: then it hears of nothing any more.
+    async fn dies_if(&self, is_turn: bool, dies: fn(&Arc<Inner>) -> bool) {
+        let engine = self.engine.upgrade();
+        if is_turn && engine.is_some_and(|engine| dies(&engine)) {
+            pending::<()>().await;
+        }
+    }
 }
 
 impl Store for Crashing {
@@ -45,17 +53,11 @@ impl Store for Crashing {
     ) -> BoxFuture<'_, Result<Revision, StoreError>> {
         let put = self.store.put(bucket, key, value, expect, ttl);
         Box::pin(async move {
+            let is_turn = bucket == Bucket::State;
+            self.dies_if(is_turn, Inner::turn_begins).await;
             let stored = put.await;
-            let is_turn = bucket == Bucket::State && stored.is_ok();
-            if is_turn
-                && self
-                    .engine
-                    .upgrade()
-                    .is_some_and(|engine| engine.turn_stored())
-            {
-                // It is dead, and never hears of it.
-                pending::<()>().await;
-            }
+            self.dies_if(is_turn && stored.is_ok(), Inner::turn_stored)
+                .await;
             stored
         })
     }

@@ -37,6 +37,8 @@ pub(super) struct Inner {
     worker: Mutex<Option<(Arc<Process>, WorkerHandle)>>,
     /// Turns until the engine crashes; 0: it does not.
     turns_left: AtomicU64,
+    /// Turns until it crashes with one that is not stored; 0: it does not.
+    turns_to_begin: AtomicU64,
 }
 
 impl Running {
@@ -62,6 +64,7 @@ impl Running {
                 engine: Mutex::default(),
                 worker: Mutex::default(),
                 turns_left: AtomicU64::new(0),
+                turns_to_begin: AtomicU64::new(0),
             }),
         }
     }
@@ -97,6 +100,12 @@ impl Running {
     /// started, which does not crash.
     pub fn crash_engine_after(&self, turns: u64) {
         self.inner.turns_left.store(turns, Relaxed);
+    }
+
+    /// Crash the engine in the last of so many further turns, as it is about to store it: what has
+    /// to be stored before is stored, the turn is not. Another is started, which does not crash.
+    pub fn crash_engine_before(&self, turns: u64) {
+        self.inner.turns_to_begin.store(turns, Relaxed);
     }
 
     /// Kill the worker: the attempts that it has begun come again elsewhere.
@@ -173,8 +182,17 @@ impl Inner {
 
     /// A turn was stored. True: the engine is dead now.
     pub(super) fn turn_stored(self: &Arc<Self>) -> bool {
+        self.crash_at_last(&self.turns_left)
+    }
+
+    /// A turn is about to be stored. True: the engine is dead now.
+    pub(super) fn turn_begins(self: &Arc<Self>) -> bool {
+        self.crash_at_last(&self.turns_to_begin)
+    }
+
+    fn crash_at_last(self: &Arc<Self>, turns_left: &AtomicU64) -> bool {
         let count = |left: u64| left.checked_sub(1);
-        let is_last = self.turns_left.fetch_update(Relaxed, Relaxed, count) == Ok(1);
+        let is_last = turns_left.fetch_update(Relaxed, Relaxed, count) == Ok(1);
         if is_last {
             let running = Running {
                 inner: Arc::clone(self),

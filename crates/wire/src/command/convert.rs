@@ -5,11 +5,12 @@ use super::{
     Ticket, need, need_text, optional_text, or_null, partition,
 };
 use crate::{
-    Code, InvocationId, Payload,
+    Code, InvocationId, Payload, Timestamp,
     ask::{Heartbeat, Hook},
     lifecycle::{Delete, Pause, Terminate},
     names::TimerId,
     pb,
+    runs::Prune,
     signal_box::{Await, Unawait},
 };
 
@@ -69,6 +70,11 @@ impl From<Command> for pb::command::Kind {
                 invocation: wait.invocation.into(),
                 run: Some(wait.run.into()),
                 step: wait.step,
+            }),
+            Command::Prune(prune) => Self::Prune(pb::Prune {
+                id: prune.id,
+                keep_last: prune.keep_last,
+                ended_before_micros: prune.ended_before.map_or(0, Timestamp::as_micros),
             }),
         }
     }
@@ -135,6 +141,12 @@ impl TryFrom<pb::command::Kind> for Command {
                 invocation: InvocationId::new(wait.invocation)?,
                 run: need(wait.run, "unawait.run")?.into(),
                 step: wait.step,
+            }),
+            Kind::Prune(prune) => Self::Prune(Prune {
+                id: prune.id,
+                keep_last: prune.keep_last,
+                ended_before: (prune.ended_before_micros != 0)
+                    .then(|| Timestamp::from_micros(prune.ended_before_micros)),
             }),
         })
     }

@@ -21,7 +21,7 @@ struct Constant {
     /// `partition_key` to `created_at`.
     place: Vec<u8>,
     input: Vec<u8>,
-    /// `run` to `replaced`.
+    /// `run` to `runs`.
     asked: Vec<u8>,
 }
 
@@ -50,6 +50,7 @@ impl Constant {
         asked.add_some("retention", value.retention.as_ref())?;
         asked.add_some("result_ttl_ms", value.result_ttl_ms.as_ref())?;
         asked.add_some("replaced", value.replaced.as_ref())?;
+        asked.add_all("runs", value.runs.is_empty(), &value.runs)?;
         Ok(Self {
             run: value.run,
             head: head.0,

@@ -602,6 +602,7 @@ pub(crate) fn value() -> BoxedStrategy<(Value, JournalPart)> {
                 retention: asked.3,
                 result_ttl_ms: model.result_ttl_ms,
                 replaced: model.replaced,
+                runs: model.runs,
                 signals: held.1,
                 updates: model.updates,
                 answers: model.answers,

@@ -8,6 +8,7 @@ use headwater_wire::{
     command::Cancel,
     journal::{ActivityOptions, AnswerTo, Carried, ChildSpec, Of, ParentClose, Sending},
     lifecycle::{Delete, Pause, Terminate},
+    runs::{EndedRun, Prune},
     send::{Recipient, Sent, SentCommand},
     signal_box::{Await, Unawait},
     value::{Answered, Beat, CustomStatus, OpenUpdate},
@@ -90,6 +91,13 @@ pub(crate) fn model_command() -> BoxedStrategy<Command> {
         hook().prop_map(Command::Hook),
         waits().prop_map(Command::Await),
         unwaits().prop_map(Command::Unawait),
+        (text(), any::<u32>(), option::of(1..i64::MAX)).prop_map(|(id, keep_last, before)| {
+            Command::Prune(Prune {
+                id,
+                keep_last,
+                ended_before: before.map(Timestamp::from_micros),
+            })
+        }),
     ]
     .boxed()
 }
@@ -294,10 +302,27 @@ pub(crate) struct Model {
     pub(crate) custom_status: Option<CustomStatus>,
     pub(crate) result_ttl_ms: Option<u64>,
     pub(crate) replaced: Option<Run>,
+    pub(crate) runs: Vec<EndedRun>,
     pub(crate) updates: BTreeMap<u32, OpenUpdate>,
     pub(crate) answers: Vec<Answered>,
     pub(crate) beats: BTreeMap<u32, Beat>,
     pub(crate) sends: Vec<Sent>,
+}
+
+fn ended_run() -> BoxedStrategy<EndedRun> {
+    let pages = option::of((any::<u32>(), any::<u32>()));
+    let times = (time(), time(), any::<u64>());
+    (run(), text(), times, pages, option::of(text()))
+        .prop_map(|(run, version, times, pages, archive)| EndedRun {
+            run,
+            version,
+            started_at: times.0,
+            ended_at: times.1,
+            entries: times.2,
+            pages,
+            archive,
+        })
+        .boxed()
 }
 
 pub(crate) fn model() -> BoxedStrategy<Model> {
@@ -315,6 +340,7 @@ pub(crate) fn model() -> BoxedStrategy<Model> {
         option::of(time()),
         option::of(any::<u64>()),
         option::of(run()),
+        vec(ended_run(), 0..2),
     );
     (
         ends,
@@ -332,6 +358,7 @@ pub(crate) fn model() -> BoxedStrategy<Model> {
                 custom_status,
                 result_ttl_ms: ends.1,
                 replaced: ends.2,
+                runs: ends.3,
                 updates,
                 answers,
                 beats,

@@ -296,15 +296,13 @@ fn a_command_that_nothing_serves_is_foreign() {
         name: "go".into(),
         channel: Channel::Signal,
     }]]);
-    for command in [
-        Command::Heartbeat(Heartbeat {
-            run: Run::default(),
-            step: 1,
-            attempt: 1,
-            number: 1,
-            details: Payload::null(),
-        }),
-    ] {
+    for command in [Command::Heartbeat(Heartbeat {
+        run: Run::default(),
+        step: 1,
+        attempt: 1,
+        number: 1,
+        details: Payload::null(),
+    })] {
         let placement = driver.invocation.place(&command, 99, driver.now);
         assert!(matches!(placement, Placement::Foreign(_)), "{command:?}");
     }
