@@ -80,6 +80,7 @@ pub struct Invocation {
     unfinished: bool,
     default_retention: Duration,
     ended_by_last_turn: bool,
+    continued_by_last_turn: bool,
     logs: Vec<LogLine>,
 }
 
@@ -278,6 +279,7 @@ impl Invocation {
             unfinished: true,
             default_retention,
             ended_by_last_turn: false,
+            continued_by_last_turn: false,
             logs: Vec::new(),
         };
         invocation.carry_state();
@@ -288,6 +290,12 @@ impl Invocation {
     #[must_use]
     pub fn value(&self) -> &StoredValue {
         &self.value
+    }
+
+    /// Entries of its run's journal, pages included.
+    #[must_use]
+    pub fn entry_count(&self) -> u64 {
+        self.journal.entries
     }
 
     /// Pages of its journal: what [`Invocation::attach`] has to be given.
@@ -337,6 +345,12 @@ impl Invocation {
     #[must_use]
     pub fn ended_by_last_turn(&self) -> bool {
         self.ended_by_last_turn
+    }
+
+    /// Whether the last turn made here ended a run that another follows.
+    #[must_use]
+    pub fn continued_by_last_turn(&self) -> bool {
+        self.continued_by_last_turn
     }
 
     /// Whether it was ever stored.

@@ -7,6 +7,7 @@ mod load;
 mod place;
 mod settle;
 mod supersede;
+mod verify;
 mod wait;
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};

@@ -30,6 +30,11 @@ pub struct EngineConfig {
     pub first_value_delay: Duration,
     /// How long local steps may go on when the engine is asked to stop.
     pub stop_grace: Duration,
+    /// Replay each turn that was stored, and park an invocation whose program then decides
+    /// otherwise: so what is not deterministic is found when it is written, not at the first
+    /// crash. Journals of up to 500 entries that
+    /// fit into their value. On in debug builds.
+    pub verify_replay: bool,
     /// How its death is noticed.
     pub liveness: Liveness,
 }
@@ -48,6 +53,7 @@ impl Default for EngineConfig {
             commands_max: 4_096,
             first_value_delay: Duration::from_millis(10),
             stop_grace: Duration::from_secs(10),
+            verify_replay: cfg!(debug_assertions),
             liveness: Liveness::default(),
         }
     }

@@ -150,11 +150,17 @@ impl EngineHandle {
 
     /// Stop pulling, let what is under way come to a stored turn, hand back the rest, leave.
     pub async fn stop(self) {
+        // The actors give themselves the grace; a little more, and they are left to their crash recovery.
+        let grace = self.shared.config.stop_grace + Duration::from_secs(1);
+        self.stop_within(grace).await;
+    }
+
+    /// [`EngineHandle::stop`], but what is not at a stored turn after this long is left to its crash
+    /// recovery: another engine goes on with it.
+    pub async fn stop_within(self, grace: Duration) {
         // Nobody listening means that everything has ended already.
         let _ = self.stop.send(true);
         self.supervising.abort();
-        // The actors give themselves the grace; a little more, and they are left to their crash recovery.
-        let grace = self.shared.config.stop_grace + Duration::from_secs(1);
         tokio::select! {
             biased;
             () = self.shared.drained() => {}

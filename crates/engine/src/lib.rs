@@ -22,5 +22,5 @@ mod topology;
 
 pub use config::EngineConfig;
 pub use engine::{Engine, EngineError, EngineHandle};
-pub use metrics::EngineMetrics;
+pub use metrics::{EngineCounts, EngineMetrics};
 pub use registry::{Registry, RegistryError};

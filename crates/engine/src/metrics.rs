@@ -1,9 +1,15 @@
 //! What an engine counts.
 
+use std::collections::BTreeMap;
+
+use headwater_wire::Code;
 use prometheus_client::{
-    metrics::{counter::Counter, gauge::Gauge, histogram::Histogram},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
+
+/// What codes of the user's own are counted as.
+const USERS_OWN: &str = "user";
 
 /// Counters of one engine.
 #[derive(Clone, Debug)]
@@ -28,8 +34,16 @@ pub struct EngineMetrics {
     pub dead_letters: Counter,
     /// Commands given back because this engine can't run them.
     pub given_back: Counter,
-    /// Invocations ended.
+    /// Invocations begun.
+    pub started: Counter,
+    /// Runs that continued as new.
+    pub continued: Counter,
+    /// Children begun, detached ones too.
+    pub children: Counter,
+    /// Invocations ended, however they did.
     pub ended: Counter,
+    /// Those that ended otherwise than well, by the code of their error.
+    pub failed: Family<[(&'static str, String); 1], Counter>,
     /// Invocations parked.
     pub parked: Counter,
     /// Invocations in memory.
@@ -52,7 +66,11 @@ impl Default for EngineMetrics {
             dropped: Counter::default(),
             dead_letters: Counter::default(),
             given_back: Counter::default(),
+            started: Counter::default(),
+            continued: Counter::default(),
+            children: Counter::default(),
             ended: Counter::default(),
+            failed: Family::default(),
             parked: Counter::default(),
             live: Gauge::default(),
             turn_seconds: Histogram::new(buckets),
@@ -60,7 +78,72 @@ impl Default for EngineMetrics {
     }
 }
 
+/// What an engine has counted, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineCounts {
+    /// Invocations begun.
+    pub started: u64,
+    /// Invocations ended, however they did.
+    pub ended: u64,
+    /// Those of them that ended otherwise than well, by the code of their error: one of the
+    /// catalogue, or `user` for codes of the user's own.
+    pub failed: BTreeMap<String, u64>,
+    /// Runs that continued as new.
+    pub continued: u64,
+    /// Children begun.
+    pub children: u64,
+    /// Invocations parked.
+    pub parked: u64,
+    /// Turns stored.
+    pub turns: u64,
+    /// Outcomes of local steps.
+    pub local_steps: u64,
+    /// Tasks published.
+    pub tasks: u64,
+    /// Commands dropped because nothing waits for them.
+    pub dropped: u64,
+    /// Commands given up to DEAD_LETTERS.
+    pub dead_letters: u64,
+    /// Invocations in memory.
+    pub live: i64,
+}
+
 impl EngineMetrics {
+    /// What it has counted so far.
+    #[must_use]
+    pub fn counts(&self) -> EngineCounts {
+        let words = Code::ALL.iter().map(Code::as_str).chain([USERS_OWN]);
+        let count = |code: &str| {
+            let labels = [("code", code.to_owned())];
+            Some((code.to_owned(), self.failed.get(&labels)?.get()))
+        };
+        EngineCounts {
+            started: self.started.get(),
+            ended: self.ended.get(),
+            failed: words.filter_map(count).collect(),
+            continued: self.continued.get(),
+            children: self.children.get(),
+            parked: self.parked.get(),
+            turns: self.turns.get(),
+            local_steps: self.local_steps.get(),
+            tasks: self.tasks.get(),
+            dropped: self.dropped.get(),
+            dead_letters: self.dead_letters.get(),
+            live: self.live.get(),
+        }
+    }
+
+    /// Count an end that was none of the good ones.
+    pub(crate) fn count_failure(&self, code: &Code) {
+        // Codes of the user's own are without number, and so would be what Prometheus keeps.
+        let word = match Code::ALL.contains(code) {
+            true => code.as_str(),
+            false => USERS_OWN,
+        };
+        let labels = [("code", word.to_owned())];
+        self.failed.get_or_create(&labels).inc();
+    }
+
     /// Make them part of what a process tells Prometheus.
     pub fn register(&self, registry: &mut Registry) {
         let engine = registry.sub_registry_with_prefix("headwater_engine");
@@ -95,12 +178,20 @@ impl EngineMetrics {
                 "Commands given back to other engines",
                 &self.given_back,
             ),
+            ("started", "Invocations begun", &self.started),
+            ("continued", "Runs that continued as new", &self.continued),
+            ("children", "Children begun", &self.children),
             ("ended", "Invocations ended", &self.ended),
             ("parked", "Invocations parked", &self.parked),
         ];
         for (name, help, counter) in counters {
             engine.register(name, help, counter.clone());
         }
+        engine.register(
+            "failed",
+            "Invocations that ended otherwise than well, by the code of their error",
+            self.failed.clone(),
+        );
         engine.register("live", "Invocations in memory", self.live.clone());
         engine.register(
             "turn_seconds",

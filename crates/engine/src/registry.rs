@@ -66,6 +66,16 @@ impl Registry {
         Ok(())
     }
 
+    /// Take in all that another has; the same workflow in the same version in both is an error.
+    pub fn merge(&mut self, other: Self) -> Result<(), RegistryError> {
+        for (name, versions) in other.workflows {
+            for (version, workflow) in versions {
+                self.add(&name, &version.to_string(), workflow)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The workflow in this version, or in its latest.
     pub(crate) fn find(&self, name: &str, version: Option<&str>) -> Found<'_> {
         let Some(versions) = self.workflows.get(name) else {

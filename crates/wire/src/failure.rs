@@ -51,6 +51,27 @@ impl Code {
     /// The run ended before it gave an answer.
     pub const UNANSWERED: Self = Self::of("unanswered");
 
+    /// The catalogue: all but the codes of the user's own.
+    pub const ALL: &[Self] = &[
+        Self::FAILED,
+        Self::PANICKED,
+        Self::RETRIES_EXHAUSTED,
+        Self::TIMEOUT,
+        Self::CANCELLED,
+        Self::UNREGISTERED,
+        Self::POISON,
+        Self::NONDETERMINISM,
+        Self::DECODE,
+        Self::TOO_LARGE,
+        Self::EXISTS,
+        Self::FATAL,
+        Self::INTERRUPTED,
+        Self::PAUSED,
+        Self::NOT_FOUND,
+        Self::RUNNING,
+        Self::UNANSWERED,
+    ];
+
     const fn of(code: &'static str) -> Self {
         Self(Cow::Borrowed(code))
     }

@@ -60,11 +60,16 @@ pub enum NameError {
         /// The name.
         name: String,
     },
-    /// A topic that only Headwater itself may use.
+    /// A name that only Headwater itself may use.
     #[error(
-        "the topic {0:?} is reserved: use one without '#' that begins neither with 'headwater.' nor with '='"
+        "the {what} {name:?} is reserved: use one without '#' that begins neither with 'headwater.' nor with '='"
     )]
-    Reserved(String),
+    Reserved {
+        /// Of what.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
     /// A subject that is not ours.
     #[error("the subject {0:?} is not of the form commands.<queue>.<partition>.<key>")]
     Subject(String),
@@ -84,15 +89,20 @@ pub fn check_name(what: &'static str, name: &str) -> Result<(), NameError> {
         let name = name.to_owned();
         return Err(NameError::Name { what, name });
     }
-    let reserved = || name.contains('#') || name.starts_with("headwater.") || name.starts_with('=');
-    if what == TOPIC && reserved() {
-        return Err(NameError::Reserved(name.to_owned()));
+    let is_ours = match what {
+        "topic" => name.contains('#') || name.starts_with(OURS) || name.starts_with('='),
+        "workflow" | "activity" => name.starts_with(OURS),
+        _ => false,
+    };
+    if is_ours {
+        let name = name.to_owned();
+        return Err(NameError::Reserved { what, name });
     }
     Ok(())
 }
 
-/// What [`check_name`] calls a topic. Some topics are not for users.
-const TOPIC: &str = "topic";
+/// How the names of Headwater's own workflows, activities and topics begin.
+const OURS: &str = "headwater.";
 
 /// The topic of the workers that have this tag.
 #[must_use]

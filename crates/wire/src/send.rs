@@ -76,6 +76,14 @@ pub enum SentCommand {
     Unawait(Unawait),
 }
 
+impl SentCommand {
+    /// Whether it begins a child.
+    #[must_use]
+    pub fn begins_child(&self) -> bool {
+        matches!(self, Self::Start(_) | Self::Submit { .. })
+    }
+}
+
 impl From<SentCommand> for crate::Command {
     fn from(command: SentCommand) -> Self {
         match command {

@@ -52,6 +52,7 @@ impl Invocation {
             unfinished: false,
             default_retention,
             ended_by_last_turn: false,
+            continued_by_last_turn: false,
             logs: Vec::new(),
         };
         invocation.unfinished = invocation.value.turn.partial;

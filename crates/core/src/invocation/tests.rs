@@ -5,6 +5,7 @@ mod channels;
 mod check;
 mod children;
 mod continue_as_new;
+mod determinism;
 mod hooks;
 mod lifecycle;
 mod map;

@@ -60,7 +60,7 @@ impl Invocation {
         self.forget_old_signals();
         self.describe();
         self.draft.dirty = false;
-        self.draft.continued_from = None;
+        self.continued_by_last_turn = self.draft.continued_from.take().is_some();
         self.ended_by_last_turn = std::mem::take(&mut self.draft.ended);
         let value = self
             .encoder

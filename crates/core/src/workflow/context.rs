@@ -180,14 +180,15 @@ impl Context {
     /// A random number, the same on replay.
     #[must_use]
     pub fn random(&self) -> u64 {
-        self.shared.state().random.next_u64()
+        self.shared.state().random("ctx.random()").next_u64()
     }
 
     /// A random (version 4) UUID, the same on replay.
     #[must_use]
     pub fn uuid(&self) -> uuid::Uuid {
         let mut bytes = [0; 16];
-        self.shared.state().random.fill_bytes(&mut bytes);
+        let mut state = self.shared.state();
+        state.random("ctx.uuid()").fill_bytes(&mut bytes);
         uuid::Builder::from_random_bytes(bytes).into_uuid()
     }
 

@@ -298,8 +298,12 @@ impl Program for AsyncProgram {
             self.shared.state().driving = true;
             let end = self.poll_once();
             self.shared.state().driving = false;
+            let misused = self.shared.state().misused.take();
+            if let Some(what) = misused {
+                return Poll::Ready(out_of_turn(drawn_in_a_step(what)));
+            }
             if end.is_some() || self.shared.state().steps != before {
-                return Poll::Ready(out_of_turn(foreign_await()));
+                return Poll::Ready(out_of_turn(began_in_a_step()));
             }
             if !self.shared.state().decisions.is_empty() {
                 return Poll::Ready(out_of_turn(changed_in_a_step()));
@@ -314,12 +318,30 @@ impl Program for AsyncProgram {
     }
 }
 
+fn began_in_a_step() -> Failure {
+    Failure::fatal(
+        Code::NONDETERMINISM,
+        "the workflow went on while the work of a step in ctx.run was done: that work has begun a \
+         step of its own, or the workflow awaits something else than a future of its context; \
+         steps begin one after the other or side by side, not within each other, and whatever \
+         else is awaited belongs into ctx.run(name, || async { … })",
+    )
+}
+
 fn changed_in_a_step() -> Failure {
     Failure::fatal(
         Code::NONDETERMINISM,
         "the work of a step in ctx.run changes what the workflow shows of itself (ctx.kv, \
          ctx.search, ctx.set_status), which a replay would not do; do it before or after the step",
     )
+}
+
+fn drawn_in_a_step(what: &str) -> Failure {
+    let message = format!(
+        "the work of a step in ctx.run draws from {what}, which a replay would not do: draw before \
+         the step, and move the number into it"
+    );
+    Failure::fatal(Code::NONDETERMINISM, message)
 }
 
 /// The program went on although nothing was delivered: it is not driven by its context alone.

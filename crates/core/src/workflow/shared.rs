@@ -20,13 +20,15 @@ pub(super) struct Shared {
 
 pub(super) struct State {
     pub(super) now: Timestamp,
-    pub(super) random: ChaCha8Rng,
+    random: ChaCha8Rng,
     pub(super) replaying: bool,
     /// The program is being dropped: futures must not decide anything any more.
     pub(super) closed: bool,
     /// Local steps are being driven: only then is the user's work in them polled, so that a
     /// workflow goes through the same polls live and on replay.
     pub(super) driving: bool,
+    /// What the work of a step has taken from the context, which a replay would not do.
+    pub(super) misused: Option<&'static str>,
     pub(super) steps: u32,
     pub(super) decisions: Vec<Decision>,
     /// The run is over and another follows, unless its input cannot be encoded.
@@ -99,6 +101,7 @@ impl Shared {
                 replaying: false,
                 closed: false,
                 driving: false,
+                misused: None,
                 steps: 0,
                 decisions: Vec::new(),
                 next_run: None,
@@ -125,6 +128,15 @@ impl Shared {
 }
 
 impl State {
+    /// The generator of the workflow. The work of a step must not draw from it: a replay, which
+    /// runs no step, would go on with other numbers.
+    pub(super) fn random(&mut self, what: &'static str) -> &mut ChaCha8Rng {
+        if self.driving {
+            self.misused.get_or_insert(what);
+        }
+        &mut self.random
+    }
+
     /// Number a new step and decide it.
     pub(super) fn decide(&mut self, make: impl FnOnce(u32, &Self) -> Decision) -> u32 {
         self.steps += 1;

@@ -8,7 +8,9 @@ use headwater_core::{
     mutant::{Mutant, is_broken},
 };
 use headwater_store::{Bucket, Expect, StoreError, Ttl};
-use headwater_wire::{Code, Failure, Status, Timestamp, limits, names::Hint, turn::Root};
+use headwater_wire::{
+    Code, Failure, Status, Timestamp, limits, names::Hint, send::Sent, turn::Root,
+};
 
 use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER, place::Attached};
 use crate::emit::{Backoff, emit, put_page};
@@ -76,6 +78,7 @@ impl Actor {
             invocation.release_locals(&|_| true);
             let _ = poll_fn(|cx| invocation.poll_local(cx)).now_or_never();
         }
+        let verified = self.to_verify(&turn);
         let forgotten = std::mem::take(&mut turn.forgotten);
         let revision = self.swap(turn).await?;
         self.forget_parts(forgotten).await;
@@ -84,6 +87,9 @@ impl Actor {
             loaded.machine_mut().committed(revision);
         }
         self.after_commit().await;
+        if let Some(stored) = verified {
+            self.verify(&stored);
+        }
         Ok(true)
     }
 
@@ -197,12 +203,36 @@ impl Actor {
         }
         self.fired
             .retain(|root| machine.is_anchor(root) || machine.last_turn().roots.contains(root));
+        self.count();
         self.settled = false;
         self.cold = false;
         self.tell_logs();
         self.settle().await;
         self.tell_change().await;
         self.tell_end().await;
+    }
+
+    /// What the stored turn has begun and ended.
+    fn count(&self) {
+        let Some(Loaded::Invocation(invocation)) = &self.loaded else {
+            return;
+        };
+        let (metrics, value) = (&self.shared.metrics, invocation.value());
+        if value.turn.number == 1 {
+            metrics.started.inc();
+        }
+        if invocation.continued_by_last_turn() {
+            metrics.continued.inc();
+        }
+        let begins = |sent: &&Sent| matches!(sent, Sent::Command { command, .. } if command.begins_child());
+        let children = value.sends.iter().filter(begins).count();
+        metrics.children.inc_by(children as u64);
+        if invocation.ended_by_last_turn() {
+            metrics.ended.inc();
+            if let Some(error) = &value.error {
+                metrics.count_failure(&error.code);
+            }
+        }
     }
 
     /// The turn that was stored has taken them, or they are no longer wanted.
@@ -261,7 +291,6 @@ impl Actor {
         if !invocation.ended_by_last_turn() {
             return;
         }
-        self.shared.metrics.ended.inc();
         match value.status {
             Status::Completed => tracing::info!("Execution completed successfully: {}", value.id),
             status => tracing::warn!(%status, why = value.why, "Execution ended: {}", value.id),

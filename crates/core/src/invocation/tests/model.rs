@@ -5,7 +5,6 @@ use std::task::Poll;
 
 use headwater_wire::{
     InvocationId,
-    ask::Heartbeat,
     command::Channel,
     journal::{ActivityOptions, ChildSpec, Of, ParentClose, Sending},
     send::{Recipient, Sent, SentCommand},
@@ -287,23 +286,4 @@ fn what_a_turn_sends_stands_in_its_value_and_only_there() {
     driver.signal("s", "go", "null");
     assert!(driver.invocation.value.sends.is_empty());
     assert!(driver.invocation.effects().is_empty());
-}
-
-#[test]
-fn a_command_that_nothing_serves_is_foreign() {
-    let driver = begin(vec![vec![Decision::Signal {
-        step: 1,
-        name: "go".into(),
-        channel: Channel::Signal,
-    }]]);
-    for command in [Command::Heartbeat(Heartbeat {
-        run: Run::default(),
-        step: 1,
-        attempt: 1,
-        number: 1,
-        details: Payload::null(),
-    })] {
-        let placement = driver.invocation.place(&command, 99, driver.now);
-        assert!(matches!(placement, Placement::Foreign(_)), "{command:?}");
-    }
 }
