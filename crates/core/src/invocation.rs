@@ -20,6 +20,7 @@ mod pending;
 mod replay;
 mod sends;
 mod state;
+mod stops;
 mod turn;
 
 #[cfg(test)]

@@ -153,7 +153,10 @@ impl Invocation {
         let queued = self.value.status == Status::Queued;
         self.needs_program()
             && match command {
-                Command::Terminate(_) | Command::Pause(_) | Command::Delete(_) => false,
+                Command::Terminate(_)
+                | Command::Pause(_)
+                | Command::Delete(_)
+                | Command::Heartbeat(_) => false,
                 Command::Resume { .. } => !queued,
                 Command::Grant(_) => !self.is_paused(),
                 _ => !queued && (!self.is_paused() || is_broken(Mutant::PauseActs)),

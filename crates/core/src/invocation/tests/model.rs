@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use headwater_wire::{
     InvocationId,
-    ask::{Heartbeat, Hook},
+    ask::Hook,
     command::{Channel, Signal},
     journal::{ActivityOptions, ChildSpec, Of, ParentClose, Sending},
     send::{Recipient, Sent, SentCommand},
@@ -298,13 +298,6 @@ fn a_command_that_nothing_serves_is_foreign() {
     }]]);
     let id = String::from("x");
     for command in [
-        Command::Heartbeat(Heartbeat {
-            run: Run::default(),
-            step: 1,
-            attempt: 1,
-            number: 1,
-            details: Payload::null(),
-        }),
         Command::Hook(Hook {
             id,
             name: "h".into(),
