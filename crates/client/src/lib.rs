@@ -15,6 +15,7 @@ mod inspect;
 mod lifecycle;
 mod metrics;
 mod page;
+mod progress;
 mod replies;
 mod start;
 mod state;
