@@ -27,6 +27,10 @@ pub const WORKFLOW: &str = "script";
 /// Names of the activities, each on a topic of its own.
 pub const ACTIVITIES: [&str; 2] = ["work-a", "work-b"];
 
+/// An activity that takes so many milliseconds, or more, has this many heartbeats.
+const LONG_MS: u64 = 300;
+const BEATS: u32 = 3;
+
 /// A workflow: one operation after another, in one run or several; its output has one text for
 /// each.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -115,8 +119,15 @@ pub struct Lab {
 }
 
 impl Lab {
-    /// One attempt at a step: noted, then it takes its time, then it fails or answers.
-    async fn attempt(self, key: String, info: StepInfo, work: Work) -> Result<u64, Error> {
+    /// One attempt at a step: noted, then it takes its time, then it fails or answers. A long one on
+    /// a worker says how far it is.
+    async fn attempt(
+        self,
+        key: String,
+        info: StepInfo,
+        work: Work,
+        worker: Option<ActivityContext>,
+    ) -> Result<u64, Error> {
         let StepInfo {
             idempotency_key,
             attempt,
@@ -129,8 +140,16 @@ impl Lab {
                 attempt,
             },
         );
-        if work.ms > 0 {
-            self.env.sleep(Duration::from_millis(work.ms)).await;
+        match worker.filter(|_| work.ms >= LONG_MS) {
+            Some(context) => {
+                for part in 1..=BEATS {
+                    let pause = Duration::from_millis(work.ms) / BEATS;
+                    self.env.sleep(pause).await;
+                    context.heartbeat(part)?;
+                }
+            }
+            None if work.ms > 0 => self.env.sleep(Duration::from_millis(work.ms)).await,
+            None => {}
         }
         if attempt <= work.fails {
             assert!(!work.panics, "a step that panics on purpose");
@@ -142,11 +161,11 @@ impl Lab {
     /// The activity of every name.
     pub async fn activity(self, context: ActivityContext, work: Work) -> Result<u64, Error> {
         let info = StepInfo {
-            idempotency_key: context.idempotency_key,
+            idempotency_key: context.idempotency_key.clone(),
             attempt: context.attempt,
         };
         let key = context.invocation.key().to_string();
-        self.attempt(key, info, work).await
+        self.attempt(key, info, work, Some(context)).await
     }
 }
 
@@ -169,7 +188,7 @@ impl Work {
             }
             None => {
                 let (lab, key) = (lab.clone(), ctx.id().key().to_string());
-                let work = move |info| lab.clone().attempt(key.clone(), info, self.clone());
+                let work = move |info| lab.clone().attempt(key.clone(), info, self.clone(), None);
                 Box::pin(ctx.run_with("work", work).retry(retry).into_future())
             }
         }

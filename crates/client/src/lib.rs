@@ -16,6 +16,7 @@ mod inspect;
 mod lifecycle;
 mod metrics;
 mod page;
+mod progress;
 mod replies;
 mod runs;
 mod start;

@@ -20,9 +20,9 @@ impl Error {
         Self(Failure::new(Code::FAILED, message.to_string()))
     }
 
-    /// An error that no further attempt can mend: the step fails at once.
+    /// An error that no further attempt can mend: the step fails at once. Its code is `fatal`.
     pub fn fatal(message: impl fmt::Display) -> Self {
-        Self(Failure::fatal(Code::FAILED, message.to_string()))
+        Self(Failure::fatal(Code::FATAL, message.to_string()))
     }
 
     /// The same error with a code of the user's own.

@@ -22,6 +22,7 @@ mod replay;
 mod runs;
 mod sends;
 mod state;
+mod stops;
 mod turn;
 mod updates;
 

@@ -6,6 +6,7 @@
 //! has an outcome for it. Outcomes are delivered one at a time, in journal order, so that
 //! `join` and `select` give the same answer on every replay.
 
+mod activity;
 mod calls;
 mod channels;
 mod children;
@@ -23,7 +24,8 @@ mod sleep;
 mod state;
 mod updates;
 
-pub use calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait};
+pub use activity::ActivityCall;
+pub use calls::{ContinueAsNew, RunCall, SignalWait};
 pub use channels::Queue;
 pub use children::{Child, ChildCall};
 pub use context::{Context, Race, StepInfo};

@@ -160,6 +160,10 @@ pub struct WorkerSection {
     pub enabled: bool,
     /// Attempts under way at the most, for each topic.
     pub concurrency: usize,
+    /// How long an attempt may go on once nobody wants its outcome, in milliseconds.
+    pub cancel_grace_ms: u64,
+    /// How often a long attempt looks whether its outcome is still wanted, in milliseconds.
+    pub cancel_check_ms: u64,
 }
 
 impl Default for NatsSection {
@@ -206,9 +210,12 @@ impl Default for EngineSection {
 
 impl Default for WorkerSection {
     fn default() -> Self {
+        let worker = WorkerConfig::default();
         Self {
             enabled: true,
-            concurrency: WorkerConfig::default().concurrency,
+            concurrency: worker.concurrency,
+            cancel_grace_ms: millis(worker.cancel_grace),
+            cancel_check_ms: millis(worker.cancel_check),
         }
     }
 }
@@ -327,6 +334,10 @@ impl Config {
         if self.worker.concurrency == 0 {
             return out_of_range("worker.concurrency", 0, "1 or more");
         }
+        if self.worker.cancel_check_ms < 100 {
+            let set = self.worker.cancel_check_ms;
+            return out_of_range("worker.cancel_check_ms", set, "100 or more");
+        }
         if engine.commands_max == 0 {
             return out_of_range("engine.commands_max", 0, "1 or more");
         }
@@ -400,6 +411,8 @@ impl Config {
             concurrency: self.worker.concurrency,
             ack_wait: Duration::from_millis(self.engine.ack_wait_ms),
             stop_grace: Duration::from_millis(self.engine.stop_grace_ms),
+            cancel_grace: Duration::from_millis(self.worker.cancel_grace_ms),
+            cancel_check: Duration::from_millis(self.worker.cancel_check_ms),
             ..WorkerConfig::default()
         }
     }

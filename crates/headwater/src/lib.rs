@@ -28,6 +28,7 @@
 //! # }
 //! ```
 
+mod activity;
 mod admin;
 pub mod check;
 pub mod config;
@@ -37,12 +38,13 @@ mod runtime;
 pub mod testing;
 mod typed;
 
+pub use activity::ActivityClient;
 pub use config::{Config, ConfigError};
 pub use headwater_client as client;
 pub use headwater_client::{Client, ClientError};
 pub use headwater_core::{
     ActivityType, Context, Error, Result, Retry, Saga, Scope, SignalType, StepInfo, WorkflowType,
-    workflow::{Child, ChildCall, Kv, Other, Queue, Search, Update},
+    workflow::{ActivityCall, Child, ChildCall, Kv, Other, Queue, Search, Update},
 };
 pub use headwater_engine::EngineConfig;
 pub use headwater_nats::{DiskSync, Durability, SyncInterval};
@@ -56,7 +58,7 @@ pub use runtime::runtime;
 /// What most programs need.
 pub mod prelude {
     pub use crate::{
-        ActivityContext, ActivityType, Client, Config, Context, Error, Processor, Result, Retry,
-        Saga, Scope, SignalType, StepInfo, WorkflowType,
+        ActivityClient, ActivityContext, ActivityType, Client, Config, Context, Error, Processor,
+        Result, Retry, Saga, Scope, SignalType, StepInfo, WorkflowType,
     };
 }

@@ -39,6 +39,9 @@ const ASKED_AFTER: usize = 40;
 /// Longer than the timers that an engine keeps in memory.
 const LONG_SLEEP: Duration = Duration::from_millis(2500);
 
+/// Longer than what an attempt waits before it looks whether it is still wanted.
+const LOOKED_AFTER: Duration = Duration::from_millis(500);
+
 fn docs(file: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../docs")
@@ -148,6 +151,8 @@ async fn order(ctx: Context, item: String) -> Result<String> {
         .run("price", || async { Ok::<_, Error>(item.len()) })
         .await?;
     let here: usize = ctx.activity("here", price).await?;
+    let lost = ctx.activity::<()>("lost", ()).timeout(LOOKED_AFTER).await;
+    assert!(lost.is_err_and(|error| error.is_timeout()));
     let there: usize = ctx.activity("there", here).await?;
     for n in 0..4 {
         ctx.run(format!("fill {n}"), || async {
@@ -198,7 +203,8 @@ async fn processor(at: &Installation) -> headwater::RunningProcessor {
         .unwrap()
         .workflow("echo", echo)
         .unwrap()
-        .activity("here", |_: ActivityContext, n: usize| async move {
+        .activity("here", |ctx: ActivityContext, n: usize| async move {
+            ctx.progress("here").await?;
             Ok::<_, Error>(n + 1)
         })
         .unwrap()
@@ -208,13 +214,24 @@ async fn processor(at: &Installation) -> headwater::RunningProcessor {
 }
 
 async fn worker(at: &Installation) -> headwater::RunningProcessor {
-    let only = [("engine.enabled", "false"), ("metrics_addr", "127.0.0.1:0")];
+    let only = [
+        ("engine.enabled", "false"),
+        ("metrics_addr", "127.0.0.1:0"),
+        ("worker.cancel_check_ms", "100"),
+    ];
     let worker = Processor::connect(at.config("worker", &only))
         .await
         .unwrap();
     worker
-        .activity("there", |_: ActivityContext, n: usize| async move {
+        .activity("there", |ctx: ActivityContext, n: usize| async move {
+            ctx.progress("there").await?;
             Ok::<_, Error>(n * 10)
+        })
+        .unwrap()
+        .activity("lost", |ctx: ActivityContext, (): ()| async move {
+            ctx.heartbeat("still here")?;
+            ctx.cancelled().await;
+            Ok::<_, Error>(())
         })
         .unwrap()
         .start()
@@ -271,6 +288,11 @@ async fn scenario(at: &Installation) {
         viewer.events("priced").await.unwrap(),
     ];
 
+    let mut progress = [
+        client.progress(&id("first")).await.unwrap(),
+        viewer.progress(&id("first")).await.unwrap(),
+    ];
+
     let mut first = client
         .start("order")
         .id("first")
@@ -319,6 +341,10 @@ async fn scenario(at: &Installation) {
     for events in &mut events {
         let event = tokio::time::timeout(SOON, events.next()).await.unwrap();
         assert!(event.unwrap().decode::<usize>().is_ok());
+    }
+    for progress in &mut progress {
+        let told = tokio::time::timeout(SOON, progress.next()).await.unwrap();
+        assert_eq!(told.unwrap().activity, "here");
     }
     let seen = async {
         while let Some(change) = changes.next().await {

@@ -9,6 +9,7 @@
 
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use headwater::{
     Config, Processor, RunningProcessor,
     client::State,
@@ -456,4 +457,72 @@ async fn runs_go_on_in_an_engine_of_their_version_and_the_pages_of_the_first_exp
     }
     other.stop().await;
     again.stop().await;
+}
+
+/// Counts slowly, says so, and dies with its worker or ends when it is told.
+async fn count(ctx: ActivityContext, (): ()) -> Result<u32> {
+    if let Some(counted) = ctx.heartbeat_details::<u32>()? {
+        ctx.progress(counted).await?;
+    }
+    for n in 1.. {
+        ctx.heartbeat(n)?;
+        if ctx.is_cancelled() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    ctx.progress("stopped").await?;
+    Ok(0)
+}
+
+/// A processor of its own runtime, which is thrown away as a killed process is.
+fn worker(url: &str) -> tokio::runtime::Runtime {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let keys = [
+        ("nats.url", url.to_owned()),
+        ("engine.enabled", "false".to_owned()),
+    ];
+    let config = Config::load_with(None, &keys).unwrap();
+    runtime.spawn(async {
+        let processor = Processor::connect(config).await.unwrap();
+        let processor = processor.activity("count", count).unwrap();
+        let _running = processor.start().await.unwrap();
+        std::future::pending::<()>().await
+    });
+    runtime
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_is_told_to_stop_and_reads_the_heartbeat_of_one_that_was_killed() {
+    let nats = NatsServer::start().await;
+    let engine = processor(&nats).await.worker(None);
+    let engine = engine
+        .workflow("counts", |ctx: Context, (): ()| async move {
+            ctx.activity::<u32>("count", ()).await
+        })
+        .unwrap();
+    let engine = engine.start().await.unwrap();
+    let client = engine.client();
+    let mut told = client.progress(&id("c")).await.unwrap();
+    let killed = worker(&nats.url());
+    client.start("counts").id("c").send().await.unwrap();
+    until(&client, &id("c"), |state| !state.value.beats.is_empty()).await;
+    killed.shutdown_background();
+    let other = worker(&nats.url());
+    let mut next = async || {
+        tokio::time::timeout(SOON, told.next())
+            .await
+            .unwrap()
+            .unwrap()
+    };
+    assert!(next().await.data.decode::<u32>().unwrap() >= 1);
+    client.cancel(&id("c"), "enough").await.unwrap();
+    let began = std::time::Instant::now();
+    assert_eq!(next().await.data.decode::<String>().unwrap(), "stopped");
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "told, not found out"
+    );
+    other.shutdown_background();
+    engine.stop().await;
 }

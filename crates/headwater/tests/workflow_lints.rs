@@ -69,5 +69,8 @@ fn the_lints_for_workflows_find_what_does_not_replay() {
     ] {
         assert!(told.contains(mend), "{mend} is not in:\n{told}");
     }
-    assert!(!told.contains("clippy.toml"), "an entry is of no use:\n{told}");
+    assert!(
+        !told.contains("clippy.toml"),
+        "an entry is of no use:\n{told}"
+    );
 }

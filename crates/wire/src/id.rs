@@ -276,7 +276,18 @@ fn hex_digit(byte: u8) -> Option<u8> {
 /// it is used once for ever.
 #[must_use]
 pub fn child_id(parent: &InvocationId, run: Run, step: u32) -> InvocationId {
-    let key = idempotency_key(parent, run, step);
+    of_step(idempotency_key(parent, run, step))
+}
+
+/// The id of what an activity starts and gives none: `<idempotency key>/<n>`, where `n` counts what
+/// an attempt starts; cut as that of a child. The same in every attempt, so that what one attempt
+/// has started is not started again by the next.
+#[must_use]
+pub fn started_id(invocation: &InvocationId, run: Run, step: u32, n: u32) -> InvocationId {
+    of_step(format!("{}/{n}", idempotency_key(invocation, run, step)))
+}
+
+fn of_step(key: String) -> InvocationId {
     if key.len() <= ID_BYTES_MAX {
         return InvocationId(key);
     }

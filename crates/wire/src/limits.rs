@@ -106,8 +106,20 @@ pub const MAP_BATCH_BYTES_MAX: usize = 32 * 1024;
 /// How long a signal box keeps a signal that nobody waits for, unless its sender says otherwise.
 pub const NAMED_SIGNAL_KEPT: Duration = Duration::from_secs(600);
 
+/// Steps that one message names to a worker as no longer wanted.
+pub const STOPPED_STEPS_MAX: usize = 1_000;
+
 /// Time that an activity has to end after it was told to stop, unless configured.
 pub const ACTIVITY_CANCEL_GRACE: Duration = Duration::from_secs(10);
+
+/// How often an attempt that goes on looks whether its outcome is still wanted, unless configured:
+/// what makes up for a message that was lost.
+pub const ACTIVITY_CANCEL_CHECK: Duration = Duration::from_secs(10);
+
+/// Stops that a worker remembers, for tasks that come later, and how long.
+pub const STOPS_KEPT_MAX: usize = 10_000;
+/// See [`STOPS_KEPT_MAX`].
+pub const STOPS_KEPT: Duration = Duration::from_secs(600);
 
 /// Steps that a cancelled program may still ask for, in one go, before it is ended.
 pub const CANCEL_IGNORED_MAX: u32 = 100;

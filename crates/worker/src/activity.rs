@@ -10,41 +10,12 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use headwater_core::Error;
 use headwater_wire::{
-    Code, Failure, InvocationId, Payload, Task,
+    Code, Failure, Payload,
     names::{NameError, check_name},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-/// What an activity is told about the attempt.
-#[derive(Clone, Debug)]
-pub struct ActivityContext {
-    /// Invocation that waits for it.
-    pub invocation: InvocationId,
-    /// Workflow of the invocation.
-    pub workflow: String,
-    /// The activity's name.
-    pub activity: String,
-    /// Number of the step in the invocation.
-    pub step: u32,
-    /// Attempt, from 1.
-    pub attempt: u32,
-    /// The same for every attempt at this step: `<invocation>/<run>/<step>`. Hand it to
-    /// whoever has to recognise a repeat.
-    pub idempotency_key: String,
-}
-
-impl ActivityContext {
-    pub(crate) fn of(task: &Task) -> Self {
-        Self {
-            invocation: task.invocation.clone(),
-            workflow: task.workflow.clone(),
-            activity: task.activity.clone(),
-            step: task.step,
-            attempt: task.attempt,
-            idempotency_key: task.idempotency_key(),
-        }
-    }
-}
+use crate::ActivityContext;
 
 /// An activity that cannot be registered.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -156,10 +127,18 @@ impl Activities {
         self.functions.is_empty()
     }
 
+    /// Whether this activity is registered.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.functions.contains_key(name)
+    }
+
     /// Run one attempt; none if the activity is not registered. A panic is a failure.
-    pub(crate) fn run(&self, task: &Task) -> Option<BoxFuture<'static, Result<Payload, Failure>>> {
-        let function = Arc::clone(self.functions.get(&task.activity)?);
-        let (context, input) = (ActivityContext::of(task), task.input.clone());
+    pub(crate) fn run(
+        &self,
+        context: ActivityContext,
+        input: Payload,
+    ) -> Option<BoxFuture<'static, Result<Payload, Failure>>> {
+        let function = Arc::clone(self.functions.get(&context.activity)?);
         Some(Box::pin(async move {
             AssertUnwindSafe(async move { function(context, input).await })
                 .catch_unwind()

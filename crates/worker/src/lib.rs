@@ -2,10 +2,15 @@
 //! acknowledges the task. Stateless; killed, its tasks come again elsewhere.
 
 mod activity;
+mod attempt;
+mod context;
+mod look;
 mod metrics;
 mod run;
+mod stops;
 mod worker;
 
-pub use activity::{Activities, ActivityContext, ActivityError};
+pub use activity::{Activities, ActivityError};
+pub use context::ActivityContext;
 pub use metrics::WorkerMetrics;
 pub use worker::{Worker, WorkerConfig, WorkerHandle};

@@ -14,6 +14,8 @@ pub struct WorkerMetrics {
     pub succeeded: Counter,
     /// Attempts that failed.
     pub failed: Counter,
+    /// Tasks not run, or cut off, since nobody wanted their outcome any more.
+    pub stopped: Counter,
     /// Tasks given up to DEAD_LETTERS.
     pub dead_letters: Counter,
     /// Attempts under way.
@@ -29,6 +31,7 @@ impl Default for WorkerMetrics {
             tasks: Counter::default(),
             succeeded: Counter::default(),
             failed: Counter::default(),
+            stopped: Counter::default(),
             dead_letters: Counter::default(),
             running: Gauge::default(),
             attempt_seconds: Histogram::new(buckets),
@@ -44,6 +47,11 @@ impl WorkerMetrics {
             ("tasks", "Tasks taken, repeats included", &self.tasks),
             ("succeeded", "Attempts that succeeded", &self.succeeded),
             ("failed", "Attempts that failed", &self.failed),
+            (
+                "stopped",
+                "Tasks that nobody wanted any more",
+                &self.stopped,
+            ),
             ("dead_letters", "Tasks given up", &self.dead_letters),
         ];
         for (name, help, counter) in counters {

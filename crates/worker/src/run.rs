@@ -1,8 +1,7 @@
 //! One task: run the attempt, publish its outcome, acknowledge.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
 use headwater_store::{Delivery, Env, Message, Store, StoreError, Verdict};
 use headwater_wire::{
     Code, Command, Failure, Payload, Task,
@@ -11,7 +10,10 @@ use headwater_wire::{
     limits,
 };
 
-use crate::{Activities, WorkerConfig, WorkerMetrics};
+use crate::{
+    Activities, ActivityContext, WorkerConfig, WorkerMetrics, attempt::End, context::Link,
+    stops::Stops,
+};
 
 /// How long a task is given back for when this worker does not know its activity. Each time counts
 /// as a delivery, so within the grace there must be far fewer than `CRASHES_MAX`.
@@ -24,6 +26,7 @@ pub(crate) struct Shared {
     pub(crate) config: WorkerConfig,
     pub(crate) activities: Activities,
     pub(crate) metrics: WorkerMetrics,
+    pub(crate) stops: Stops,
     pub(crate) id: String,
 }
 
@@ -31,26 +34,58 @@ impl Shared {
     /// Deal with one delivery from beginning to end.
     pub(crate) async fn handle(self: Arc<Self>, delivery: Delivery) {
         self.metrics.tasks.inc();
-        let task = match Task::decode(&delivery.body) {
+        let mut task = match Task::decode(&delivery.body) {
             Ok(task) => task,
             Err(error) => return self.give_up(&delivery, error.to_string()).await,
         };
-        let is_poison = delivery.deliveries > u64::from(limits::CRASHES_MAX);
-        let result = match self.activities.run(&task) {
-            Some(_) if is_poison => Err(poison(&task)),
-            Some(attempt) => self.attempt(&delivery, attempt).await,
-            None if self.may_be_elsewhere(&delivery) => {
+        let end = match self.activities.has(&task.activity) {
+            true => self.run(&delivery, &mut task).await,
+            false if self.may_be_elsewhere(&delivery) => {
                 let verdict = Verdict::Nak(GIVE_BACK);
                 return self.store.answer(&delivery.token, verdict).await;
             }
-            None => Err(unregistered(&task)),
+            false => End::Outcome(Err(unregistered(&task))),
         };
+        match end {
+            End::Outcome(result) => self.tell(&task, result).await,
+            End::Stopped => drop(self.metrics.stopped.inc()),
+        };
+        self.store.answer(&delivery.token, Verdict::Ack).await;
+    }
+
+    /// Run a task, unless it kills whoever does, or nobody wants it.
+    async fn run(&self, delivery: &Delivery, task: &mut Task) -> End {
+        if delivery.deliveries > u64::from(limits::CRASHES_MAX) {
+            return End::Outcome(Err(poison(task, delivery.deliveries - 1)));
+        }
+        if delivery.deliveries > 1 {
+            // It was begun before, and may have said how far it was.
+            let seen = self.look(task).await;
+            if seen.is_over {
+                return End::Stopped;
+            }
+            task.heartbeat = seen.heartbeat.or(task.heartbeat.take());
+        }
+        let link = Link::new(Arc::clone(&self.store), Arc::clone(&self.env));
+        let Some(_entered) = self.stops.enter(task, &link) else {
+            return End::Stopped;
+        };
+        let context = ActivityContext::of(task, &self.id, &link);
+        match self.activities.run(context, task.input.clone()) {
+            Some(attempt) => self.attempt(delivery, task, &link, attempt).await,
+            None => End::Outcome(Err(unregistered(task))),
+        }
+    }
+
+    /// Publish the outcome of an attempt.
+    async fn tell(&self, task: &Task, result: Result<Payload, Failure>) {
         match &result {
             Ok(_) => self.metrics.succeeded.inc(),
             Err(failure) => {
                 tracing::warn!(
-                    invocation_id = %task.invocation, activity = %task.activity,
-                    step = task.step, attempt = task.attempt, error = %failure, "attempt failed"
+                    invocation_id = %task.invocation, workflow = %task.workflow, run = %task.run,
+                    step = task.step, attempt = task.attempt, worker = %self.id,
+                    activity = %task.activity, error = %failure, "attempt failed"
                 );
                 self.metrics.failed.inc()
             }
@@ -65,30 +100,6 @@ impl Shared {
         let to = task.reply_address();
         let body = outcome.encode();
         self.publish(Message::Command { to, body }).await;
-        self.store.answer(&delivery.token, Verdict::Ack).await;
-    }
-
-    /// Run the attempt, saying all along that it is being worked on.
-    async fn attempt(
-        &self,
-        delivery: &Delivery,
-        mut attempt: BoxFuture<'static, Result<Payload, Failure>>,
-    ) -> Result<Payload, Failure> {
-        let began = self.env.elapsed();
-        self.metrics.running.inc();
-        let result = loop {
-            tokio::select! {
-                biased;
-                result = &mut attempt => break result,
-                () = self.env.sleep(self.config.ack_wait / 3) => {
-                    self.store.answer(&delivery.token, Verdict::Progress).await;
-                }
-            }
-        };
-        self.metrics.running.dec();
-        let took = self.env.elapsed().saturating_sub(began);
-        self.metrics.attempt_seconds.observe(took.as_secs_f64());
-        result
     }
 
     /// Whether another worker of the topic may have the activity.
@@ -126,15 +137,20 @@ impl Shared {
     }
 }
 
-fn poison(task: &Task) -> Failure {
-    Failure::fatal(
-        Code::POISON,
-        format!(
-            "activity {:?} has ended its worker {} times; it is not tried again",
-            task.activity,
-            limits::CRASHES_MAX
-        ),
-    )
+/// `attempts`: how many workers have begun it and died.
+fn poison(task: &Task, attempts: u64) -> Failure {
+    let message = format!(
+        "activity {:?} has ended its worker {attempts} times; it is not tried again",
+        task.activity
+    );
+    let counts = BTreeMap::from([
+        ("attempts", attempts),
+        ("max", u64::from(limits::CRASHES_MAX)),
+    ]);
+    Failure {
+        details: Payload::encode(&counts).ok(),
+        ..Failure::fatal(Code::POISON, message)
+    }
 }
 
 fn unregistered(task: &Task) -> Failure {

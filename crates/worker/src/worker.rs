@@ -13,7 +13,11 @@ use headwater_wire::{
 };
 use tokio::sync::{mpsc, watch};
 
-use crate::{Activities, WorkerMetrics, run::Shared};
+use crate::{
+    Activities, WorkerMetrics,
+    run::Shared,
+    stops::{Stops, listen},
+};
 
 /// How a worker behaves. The default suits most.
 #[derive(Clone, Debug)]
@@ -24,6 +28,11 @@ pub struct WorkerConfig {
     pub ack_wait: Duration,
     /// How long attempts may go on when the worker is asked to stop.
     pub stop_grace: Duration,
+    /// How long an attempt may go on once it was told that nobody wants its outcome.
+    pub cancel_grace: Duration,
+    /// How often an attempt that goes on looks whether its outcome is still wanted, in case it was
+    /// not told.
+    pub cancel_check: Duration,
     /// How its death is noticed.
     pub liveness: Liveness,
 }
@@ -34,6 +43,8 @@ impl Default for WorkerConfig {
             concurrency: 256,
             ack_wait: limits::ACK_WAIT,
             stop_grace: Duration::from_secs(10),
+            cancel_grace: limits::ACTIVITY_CANCEL_GRACE,
+            cancel_check: limits::ACTIVITY_CANCEL_CHECK,
             liveness: Liveness::default(),
         }
     }
@@ -101,9 +112,12 @@ impl Worker {
             config,
             activities,
             metrics,
+            stops: Stops::default(),
             id,
         });
         for topic in shared.activities.topics() {
+            let listen = listen(Arc::clone(&shared), topic.clone(), stopping.clone());
+            shared.env.spawn(Box::pin(listen));
             let take: BoxFuture<'static, ()> = Box::pin(take(
                 Arc::clone(&shared),
                 topic.clone(),

@@ -157,6 +157,7 @@ fn follows(
         let (was, is) = (before.turn.number, value.turn.number);
         return Err(format!("turn {is} follows turn {was}"));
     }
+    beats_follow(before, value)?;
     if journal.entries < old.entries || journal.steps < old.steps {
         return Err("the journal has lost entries".to_owned());
     }
@@ -175,6 +176,17 @@ fn follows(
         return Err(format!("page {page} is not what the value held"));
     }
     parse(journal.tail.text())
+}
+
+/// The last heartbeat of a step never goes back.
+fn beats_follow(before: &Value, value: &Value) -> Result<(), String> {
+    for (step, was) in &before.beats {
+        let is = value.beats.get(step);
+        if is.is_some_and(|is| (is.attempt, is.number) < (was.attempt, was.number)) {
+            return Err(format!("the heartbeat of step {step} went back"));
+        }
+    }
+    Ok(())
 }
 
 /// Whether somebody has resumed it with this turn.

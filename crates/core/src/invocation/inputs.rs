@@ -25,6 +25,9 @@ use crate::{
 impl Invocation {
     /// Take a command that [`place`](crate::Machine::place) says to take.
     pub(super) fn take_command(&mut self, command: Command, seq: u64, now: Timestamp) {
+        if let Command::Heartbeat(heartbeat) = command {
+            return self.take_heartbeat(heartbeat, seq);
+        }
         self.add_root(root_of(&command, seq));
         let command = match command {
             // All that it brings to an invocation that has its id.
@@ -67,9 +70,9 @@ impl Invocation {
             Command::TimerFired(TimerId { step, .. }) => self.wake_step(step, now),
             Command::Signal(signal) => self.take_signal(signal, seq, now),
             Command::Cancel(Cancel { reason, .. }) => self.take_cancel(reason, now),
-            Command::Heartbeat(heartbeat) => self.take_heartbeat(heartbeat),
             Command::Hook(hook) => self.take_hook(hook, seq, now),
-            Command::Grant(_)
+            Command::Heartbeat(_)
+            | Command::Grant(_)
             | Command::Start(_)
             | Command::Resume { .. }
             | Command::Terminate(_)
@@ -312,6 +315,7 @@ impl Invocation {
     ) -> Option<Progress> {
         self.pending.remove(&step);
         self.value.anchors.remove(&step);
+        self.value.beats.remove(&step);
         let at = self.at(self.t(now));
         let program = self.program.as_mut().map(super::Attached::get)?;
         Some(program.deliver(step, outcome, at))

@@ -34,11 +34,14 @@ impl Invocation {
         match &pending.what {
             What::Child(child) => self.close_child(child, why),
             What::Hook { .. } => drop(self.unsend(step)),
-            What::Run { .. }
-            | What::Activity { .. }
-            | What::Timer
-            | What::Signal { .. }
-            | What::Named { .. } => {}
+            What::Activity { topic, .. } => {
+                self.value.beats.remove(&step);
+                // While it waits for its next attempt nobody works on it.
+                if pending.wake.is_none() {
+                    self.stop(step, topic, why);
+                }
+            }
+            What::Run { .. } | What::Timer | What::Signal { .. } | What::Named { .. } => {}
         }
     }
 

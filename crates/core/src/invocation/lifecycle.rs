@@ -158,7 +158,8 @@ impl Invocation {
                 Command::Terminate(_)
                 | Command::Pause(_)
                 | Command::Delete(_)
-                | Command::Prune(_) => false,
+                | Command::Prune(_)
+                | Command::Heartbeat(_) => false,
                 Command::Resume { .. } => !queued,
                 Command::Grant(_) => !self.is_paused(),
                 _ => !queued && (!self.is_paused() || is_broken(Mutant::PauseActs)),

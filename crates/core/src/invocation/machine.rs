@@ -104,6 +104,9 @@ impl Machine for Invocation {
                     && outcome.step == task.step
                     && outcome.attempt == task.attempt
             }
+            (Command::Heartbeat(beat), Effect::Task { task, .. }) => {
+                beat.run == task.run && beat.step == task.step && beat.attempt == task.attempt
+            }
             (Command::Outcome(outcome), Effect::Send(sent)) => asked_by(outcome, sent),
             (Command::TimerFired(fired), Effect::Schedule { timer, .. }) => fired == timer,
             _ => false,
@@ -266,7 +269,7 @@ impl Invocation {
     }
 
     /// A step that is not pending: over, or not known to this value.
-    fn place_ended(&self, step: u32) -> Placement {
+    pub(super) fn place_ended(&self, step: u32) -> Placement {
         if step <= self.journal.steps {
             Placement::Taken
         } else {

@@ -1,6 +1,7 @@
 //! Each feature fresh, replayed and still waiting: after every turn the invocation is loaded
 //! from its bytes and replayed, and has to stand where it stood.
 
+mod activities;
 mod channels;
 mod check;
 mod children;

@@ -13,7 +13,7 @@ use std::{
 
 use headwater_wire::{
     Code, Failure, IntoDuration, Payload, command::Channel, duration::DurationError,
-    names::check_name, task::idempotency_key,
+    task::idempotency_key,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -112,95 +112,6 @@ pub(super) fn decode<T: DeserializeOwned>(
     payload
         .decode()
         .map_err(|error| Error::from_failure(payload_error(&what(), error)))
-}
-
-/// A call of an activity; await it. Made by [`Context::activity`](super::Context::activity).
-#[must_use = "a call does nothing until it is awaited"]
-pub struct ActivityCall<T> {
-    pub(super) shared: Arc<Shared>,
-    pub(super) name: String,
-    pub(super) topic: Option<String>,
-    pub(super) input: std::result::Result<Payload, headwater_wire::payload::PayloadError>,
-    pub(super) retry: Retry,
-    pub(super) output: PhantomData<fn() -> T>,
-}
-
-impl<T> ActivityCall<T> {
-    /// When it fails. Default: without limit, see [`Retry`].
-    pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = retry;
-        self
-    }
-
-    /// Topic of the workers to ask; by default it is named like the activity.
-    pub fn topic(mut self, topic: impl Into<String>) -> Self {
-        self.topic = Some(topic.into());
-        self
-    }
-}
-
-impl<T: DeserializeOwned> IntoFuture for ActivityCall<T> {
-    type Output = Result<T>;
-    type IntoFuture = StepFuture<T>;
-
-    fn into_future(self) -> StepFuture<T> {
-        let what = format!("activity {:?}", self.name);
-        let Self {
-            shared,
-            name,
-            topic,
-            input,
-            retry,
-            ..
-        } = self;
-        let named = check_name("activity", &name)
-            .and_then(|()| check_name("topic", topic.as_ref().unwrap_or(&name)));
-        let step = match input {
-            _ if named.is_err() => {
-                let message = named.err().map_or_else(String::new, |e| e.to_string());
-                Err(Some(Failure::fatal(Code::DECODE, message)))
-            }
-            Ok(input) => Ok(Step::new(&shared, move |step, _| Decision::Activity {
-                step,
-                topic: topic.unwrap_or_else(|| name.clone()),
-                name,
-                input,
-                options: None,
-                retry,
-            })),
-            Err(error) => Err(Some(payload_error(&format!("input of {what}"), error))),
-        };
-        StepFuture {
-            step,
-            what,
-            output: PhantomData,
-        }
-    }
-}
-
-/// The future of an activity or a signal.
-#[must_use = "futures do nothing until they are awaited"]
-pub struct StepFuture<T> {
-    step: std::result::Result<Step, Option<Failure>>,
-    what: String,
-    output: PhantomData<fn() -> T>,
-}
-
-impl<T: DeserializeOwned> Future for StepFuture<T> {
-    type Output = Result<T>;
-    fn poll(mut self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<T>> {
-        let outcome = match &mut self.step {
-            Ok(step) => match step.poll(cx) {
-                Poll::Ready(outcome) => outcome,
-                Poll::Pending => return Poll::Pending,
-            },
-            Err(failure) => match failure.take() {
-                Some(failure) => Err(failure),
-                None => return Poll::Pending,
-            },
-        };
-        Poll::Ready(decode(|| format!("result of {}", self.what), outcome))
-    }
 }
 
 /// Waiting for a signal, an event, or an item of a queue; await it. Made by

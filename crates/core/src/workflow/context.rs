@@ -13,7 +13,7 @@ use rand_core::Rng as _;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    calls::{ActivityCall, ContinueAsNew, RunCall, SignalWait},
+    calls::{ContinueAsNew, RunCall, SignalWait},
     channels::wait,
     shared::Shared,
 };
@@ -101,22 +101,6 @@ impl Context {
             name: cut(&name.into(), NAME_BYTES_MAX).to_owned(),
             retry: Retry::default(),
             work,
-        }
-    }
-
-    /// Have a worker run an activity: at least once, its outcome recorded once.
-    pub fn activity<T: DeserializeOwned>(
-        &self,
-        name: impl Into<String>,
-        input: impl Serialize,
-    ) -> ActivityCall<T> {
-        ActivityCall {
-            shared: Arc::clone(&self.shared),
-            name: name.into(),
-            topic: None,
-            input: Payload::encode(&input),
-            retry: Retry::default(),
-            output: PhantomData,
         }
     }
 

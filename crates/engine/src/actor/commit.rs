@@ -15,6 +15,18 @@ use headwater_wire::{
 use super::{Actor, Loaded, Lost, load::SUSPECT_AFTER, place::Attached};
 use crate::emit::{Backoff, emit, put_page};
 
+/// Log a line of a workflow with what says where it comes from.
+macro_rules! log {
+    ($level:ident, $value:expr, $message:expr) => {{
+        let value = $value;
+        tracing::$level!(
+            target: "headwater::workflow",
+            invocation_id = %value.id, workflow = %value.workflow, version = %value.version,
+            run = %value.run, "{}", $message
+        );
+    }};
+}
+
 impl Actor {
     /// Let a new invocation's first local steps run before its first value is written, for a
     /// moment: most then need one write less. All they rest on is the stored start.
@@ -224,7 +236,8 @@ impl Actor {
         if invocation.continued_by_last_turn() {
             metrics.continued.inc();
         }
-        let begins = |sent: &&Sent| matches!(sent, Sent::Command { command, .. } if command.begins_child());
+        let begins =
+            |sent: &&Sent| matches!(sent, Sent::Command { command, .. } if command.begins_child());
         let children = value.sends.iter().filter(begins).count();
         metrics.children.inc_by(children as u64);
         if invocation.ended_by_last_turn() {
@@ -251,21 +264,12 @@ impl Actor {
             return;
         };
         for line in invocation.take_logs() {
-            let (id, workflow) = (&invocation.value().id, &invocation.value().workflow);
-            let message = line.message;
+            let value = invocation.value();
             match line.level {
-                LogLevel::Debug => {
-                    tracing::debug!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}")
-                }
-                LogLevel::Info => {
-                    tracing::info!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}")
-                }
-                LogLevel::Warn => {
-                    tracing::warn!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}")
-                }
-                LogLevel::Error => {
-                    tracing::error!(target: "headwater::workflow", invocation_id = %id, %workflow, "{message}")
-                }
+                LogLevel::Debug => log!(debug, value, line.message),
+                LogLevel::Info => log!(info, value, line.message),
+                LogLevel::Warn => log!(warn, value, line.message),
+                LogLevel::Error => log!(error, value, line.message),
             }
         }
     }

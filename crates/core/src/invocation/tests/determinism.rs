@@ -39,10 +39,8 @@ fn a_step_changes_no_state_of_its_workflow() {
 #[test]
 fn a_step_begins_no_step() {
     let nested = parked(async_workflow(|ctx: Context, (): ()| async move {
-        ctx.run("outer", || async {
-            ctx.activity::<u32>("inner", ()).await
-        })
-        .await
+        ctx.run("outer", || async { ctx.activity::<u32>("inner", ()).await })
+            .await
     }));
     assert!(nested.contains("a step of its own"), "{nested}");
 }
