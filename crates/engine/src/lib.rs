@@ -17,6 +17,7 @@ mod partitions;
 mod registry;
 mod router;
 mod sent;
+mod tags;
 mod topology;
 
 pub use config::EngineConfig;

@@ -24,7 +24,7 @@ pub use queued::Queued;
 use crate::{
     dead::DeadLetter,
     id::{IdError, Key, Partition, Run, encode_token},
-    limits::NAME_BYTES_MAX,
+    limits::{NAME_BYTES_MAX, TAG_BYTES_MAX},
 };
 
 /// Task queue of workflows that name none.
@@ -65,6 +65,11 @@ pub enum NameError {
         "the topic {0:?} is reserved: use one without '#' that begins neither with 'headwater.' nor with '='"
     )]
     Reserved(String),
+    /// A tag.
+    #[error(
+        "the tag {0:?} is not valid: use 1 to {TAG_BYTES_MAX} bytes without '#' that do not begin with 'headwater.'"
+    )]
+    Tag(String),
     /// A subject that is not ours.
     #[error("the subject {0:?} is not of the form commands.<queue>.<partition>.<key>")]
     Subject(String),
@@ -93,12 +98,6 @@ pub fn check_name(what: &'static str, name: &str) -> Result<(), NameError> {
 
 /// What [`check_name`] calls a topic. Some topics are not for users.
 const TOPIC: &str = "topic";
-
-/// The topic of the workers that have this tag.
-#[must_use]
-pub fn tagged(topic: &str, tag: &str) -> String {
-    format!("{topic}#{tag}")
-}
 
 /// What is hinted on core NATS: it may be lost, and nothing that has to be right rests on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -435,7 +434,6 @@ mod tests {
             assert!(refused.contains("reserved"), "{refused}");
             assert!(check_name("activity", topic).is_ok());
         }
-        assert_eq!(tagged("render", "gpu"), "render#gpu");
         assert!(check_name("topic", "send.email").is_ok());
     }
 
