@@ -6,6 +6,7 @@ use headwater_wire::{
     command::Asker,
     key_queue::KeyQueueValue,
     member::{Member, Role},
+    topic::{any_tag, tag_of},
     value::Wait,
 };
 
@@ -147,7 +148,10 @@ fn no_engine(value: &Value, members: &[Member]) -> Option<String> {
 
 fn no_worker(wait: &Wait, members: &[Member]) -> Option<String> {
     let topic = wait.topic.as_ref()?;
-    let has = |member: &Member| member.role == Role::Worker && member.topics.contains(topic);
+    // A worker that takes any tag says so.
+    let any = tag_of(topic).map(|_| any_tag(topic));
+    let takes = |own: &String| own == topic || Some(own) == any.as_ref();
+    let has = |member: &Member| member.role == Role::Worker && member.topics.iter().any(takes);
     (wait.until.is_none() && !members.iter().any(has))
         .then(|| format!("no worker of topic {topic:?} is connected"))
 }

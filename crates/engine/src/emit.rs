@@ -8,7 +8,7 @@ use headwater_core::Effect;
 use headwater_store::{Bucket, Env, Expect, Message, Store, StoreError, Ttl};
 use headwater_wire::Command;
 
-use crate::{router::Shared, sent::emit_sent};
+use crate::{router::Shared, sent::emit_sent, tags::tell_topic};
 
 /// First wait after a failure; doubles up to [`PAUSE_MAX`].
 const PAUSE: Duration = Duration::from_millis(20);
@@ -43,10 +43,11 @@ pub(crate) async fn emit(shared: &Shared, effects: Vec<Effect>) {
 async fn emit_one(shared: &Shared, effect: Effect) {
     let (store, env) = (&shared.store, &shared.env);
     let message = match effect {
-        Effect::Task { topic, task } => Message::Task {
-            topic,
-            body: task.encode(),
-        },
+        Effect::Task { topic, task } => {
+            tell_topic(shared, &topic).await;
+            let body = task.encode();
+            Message::Task { topic, body }
+        }
         Effect::Command { to, command } => Message::Command {
             to,
             body: command.encode(),

@@ -18,6 +18,7 @@ mod query;
 mod registry;
 mod router;
 mod sent;
+mod tags;
 mod topology;
 
 pub use config::EngineConfig;

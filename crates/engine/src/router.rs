@@ -21,7 +21,7 @@ use headwater_wire::{
 };
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
-use crate::{EngineConfig, EngineMetrics, Registry, actor::Actor, emit::Backoff};
+use crate::{EngineConfig, EngineMetrics, Registry, actor::Actor, emit::Backoff, tags::Told};
 
 /// Values that left memory and are remembered as settled: more than leave it in the time that
 /// an acknowledgement takes.
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) stopping: watch::Receiver<bool>,
     /// Partitions that are pulled now.
     pulled: Mutex<BTreeSet<Partition>>,
+    /// Topics with a tag that are told to workers.
+    pub(crate) told: Told,
     turns: AtomicU64,
     actors: Mutex<BTreeMap<Key, mpsc::UnboundedSender<Box<Delivered>>>>,
     /// Revisions of values that left memory when the effects of their last turn were settled.
@@ -87,6 +89,7 @@ impl Shared {
             id,
             stopping,
             pulled: Mutex::default(),
+            told: Told::default(),
             turns: AtomicU64::new(0),
             actors: Mutex::new(BTreeMap::new()),
             settled: Mutex::default(),

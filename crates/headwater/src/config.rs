@@ -16,7 +16,7 @@ use headwater_wire::{
     Namespace, limits,
     names::{DEFAULT_QUEUE, NameError},
 };
-use headwater_worker::WorkerConfig;
+use headwater_worker::{TagFilter, WorkerConfig};
 use serde::Deserialize;
 
 /// File that is read if it is there.
@@ -160,6 +160,10 @@ pub struct WorkerSection {
     pub enabled: bool,
     /// Attempts under way at the most, for each topic.
     pub concurrency: usize,
+    /// Which tasks it takes: tags, and `default` for those without one; or `any`, or `none`. In the
+    /// environment separated by commas.
+    #[serde(deserialize_with = "tag_filter")]
+    pub tags: TagFilter,
     /// How long an attempt may go on once nobody wants its outcome, in milliseconds.
     pub cancel_grace_ms: u64,
     /// How often a long attempt looks whether its outcome is still wanted, in milliseconds.
@@ -214,6 +218,7 @@ impl Default for WorkerSection {
         Self {
             enabled: true,
             concurrency: worker.concurrency,
+            tags: worker.tags,
             cancel_grace_ms: millis(worker.cancel_grace),
             cancel_check_ms: millis(worker.cancel_check),
         }
@@ -236,6 +241,11 @@ fn tags<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>
             .filter(|tag| !tag.is_empty())
             .collect(),
     })
+}
+
+fn tag_filter<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<TagFilter, D::Error> {
+    let words = tags(deserializer)?;
+    TagFilter::of_words(words.iter().map(String::as_str)).map_err(serde::de::Error::custom)
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -411,6 +421,7 @@ impl Config {
             concurrency: self.worker.concurrency,
             ack_wait: Duration::from_millis(self.engine.ack_wait_ms),
             stop_grace: Duration::from_millis(self.engine.stop_grace_ms),
+            tags: self.worker.tags.clone(),
             cancel_grace: Duration::from_millis(self.worker.cancel_grace_ms),
             cancel_check: Duration::from_millis(self.worker.cancel_check_ms),
             ..WorkerConfig::default()

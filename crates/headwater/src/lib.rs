@@ -51,7 +51,7 @@ pub use headwater_nats::{DiskSync, Durability, SyncInterval};
 pub use headwater_store as store;
 pub use headwater_wire as wire;
 pub use headwater_wire::journal::ParentClose;
-pub use headwater_worker::{ActivityContext, WorkerConfig};
+pub use headwater_worker::{ActivityContext, TagFilter, WorkerConfig};
 pub use processor::{Processor, ProcessorError, RunningProcessor};
 pub use runtime::runtime;
 

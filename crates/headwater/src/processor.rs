@@ -11,7 +11,8 @@ use headwater_nats::{ConnectError, Durability, NatsStore, SetupError};
 use headwater_store::{Env, Store, TokioEnv, memory::MemoryStore};
 use headwater_wire::Namespace;
 use headwater_worker::{
-    Activities, ActivityContext, ActivityError, Worker, WorkerConfig, WorkerHandle, WorkerMetrics,
+    Activities, ActivityContext, ActivityError, TagError, Worker, WorkerConfig, WorkerHandle,
+    WorkerMetrics,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -62,6 +63,9 @@ pub enum ProcessorError {
     /// An activity.
     #[error(transparent)]
     Activity(#[from] ActivityError),
+    /// Tags of the worker role.
+    #[error(transparent)]
+    Tags(#[from] TagError),
     /// The engine role.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -236,6 +240,9 @@ impl Processor {
             activities,
             ..
         } = self;
+        if let Some(worker) = &worker {
+            worker.tags.check()?;
+        }
         let (host, pid) = (host(), std::process::id());
         let (engine_metrics, worker_metrics) = (EngineMetrics::default(), WorkerMetrics::default());
         let mut metrics = prometheus_client::registry::Registry::default();

@@ -18,7 +18,7 @@ use std::{
 
 use futures::StreamExt as _;
 use headwater::{
-    WorkerConfig,
+    TagFilter, WorkerConfig,
     client::Ended,
     prelude::*,
     testing::{self, Running, TestResult, World},
@@ -449,6 +449,92 @@ fn an_activity_that_kills_its_worker_ten_times_fails_as_poison() -> TestResult {
         let expected = BTreeMap::from([("attempts".to_owned(), 10), ("max".to_owned(), 10)]);
         assert_eq!(counts, expected);
         assert_eq!(world.attempts("deadly"), 10);
+        Ok(())
+    })
+}
+
+/// Runs on whoever takes the tag, and says who that is.
+async fn render(ctx: Context, tag: Option<String>) -> Result<String> {
+    let call = ctx.activity::<String>("render", ());
+    match tag {
+        Some(tag) => call.tag(tag).await,
+        None => call.await,
+    }
+}
+
+/// A worker of the activity `render` with this filter, which answers its name and the tag.
+fn renderer(
+    world: &World,
+    name: &'static str,
+    tags: TagFilter,
+) -> Result<Processor, headwater::ProcessorError> {
+    let config = WorkerConfig {
+        tags,
+        ..WorkerConfig::default()
+    };
+    let processor = world.processor().engine(None).worker(Some(config));
+    processor.activity("render", move |ctx: ActivityContext, (): ()| async move {
+        Ok::<_, Error>(format!("{name}: {:?}", ctx.tag))
+    })
+}
+
+/// Which of these tags are served by a worker with this filter.
+fn served(filter: TagFilter) -> Vec<&'static str> {
+    let served = testing::run(|world| async move {
+        let engine = world.processor().workflow("render", render)?;
+        world.start(engine).await?;
+        world.start(renderer(&world, "w", filter)?).await?;
+        let mut served = Vec::new();
+        for tag in ["", "gpu", "eu"] {
+            let input = Some(tag).filter(|tag| !tag.is_empty());
+            let call = world.client().start("render").input(&input);
+            let mut handle = call.id(format!("i{tag}")).send().await?;
+            match handle.result::<String>(MINUTE).await {
+                Ok(by) => {
+                    assert_eq!(by, format!("w: {input:?}"));
+                    served.push(tag);
+                }
+                Err(headwater::ClientError::Timeout { .. }) => {
+                    let why = world.client().why(handle.id()).await?.join("; ");
+                    assert!(why.contains("no worker of topic"), "{why}");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok::<_, Box<dyn std::error::Error>>(served)
+    });
+    served.unwrap()
+}
+
+#[test]
+fn a_worker_takes_the_tags_that_its_filter_says() {
+    let gpu = || vec!["gpu".to_owned()];
+    assert_eq!(served(TagFilter::Default), [""]);
+    assert_eq!(served(TagFilter::Only(gpu())), ["gpu"]);
+    assert_eq!(served(TagFilter::DefaultAnd(gpu())), ["", "gpu"]);
+    assert_eq!(served(TagFilter::Any), ["", "gpu", "eu"]);
+    assert_eq!(served(TagFilter::None), [""; 0]);
+}
+
+#[test]
+fn a_tagged_activity_goes_to_the_worker_with_the_tag_and_waits_for_one() -> TestResult {
+    testing::run(|world| async move {
+        let engine = world.processor().workflow("render", render)?;
+        world.start(engine).await?;
+        world
+            .start(renderer(&world, "plain", TagFilter::Default)?)
+            .await?;
+        let mut gpu = world.client().start("render").input("gpu").send().await?;
+        world.advance(10 * MINUTE).await;
+        let only = TagFilter::Only(vec!["gpu".to_owned()]);
+        world.start(renderer(&world, "gpu", only)?).await?;
+        let by: String = gpu.result(MINUTE).await?;
+        assert_eq!(by, "gpu: Some(\"gpu\")");
+        let mut plain = world.client().start("render").send().await?;
+        assert_eq!(plain.result::<String>(MINUTE).await?, "plain: None");
+        let mut bad = world.client().start("render").input("a#b").send().await?;
+        let error = bad.wait(MINUTE).await?.error.unwrap();
+        assert_eq!(error.code, Code::DECODE);
         Ok(())
     })
 }

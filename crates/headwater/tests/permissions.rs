@@ -153,7 +153,7 @@ async fn order(ctx: Context, item: String) -> Result<String> {
     let here: usize = ctx.activity("here", price).await?;
     let lost = ctx.activity::<()>("lost", ()).timeout(LOOKED_AFTER).await;
     assert!(lost.is_err_and(|error| error.is_timeout()));
-    let there: usize = ctx.activity("there", here).await?;
+    let there: usize = ctx.activity("there", here).tag("far").await?;
     for n in 0..4 {
         ctx.run(format!("fill {n}"), || async {
             Ok::<_, Error>("x".repeat(2000))
@@ -218,6 +218,7 @@ async fn worker(at: &Installation) -> headwater::RunningProcessor {
         ("engine.enabled", "false"),
         ("metrics_addr", "127.0.0.1:0"),
         ("worker.cancel_check_ms", "100"),
+        ("worker.tags", "any"),
     ];
     let worker = Processor::connect(at.config("worker", &only))
         .await

@@ -22,6 +22,7 @@ pub mod send;
 pub mod signal_box;
 pub mod task;
 pub mod time;
+pub mod topic;
 pub mod topology;
 pub mod turn;
 pub mod value;

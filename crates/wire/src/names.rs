@@ -24,7 +24,7 @@ pub use queued::Queued;
 use crate::{
     dead::DeadLetter,
     id::{IdError, Key, Partition, Run, encode_token},
-    limits::NAME_BYTES_MAX,
+    limits::{NAME_BYTES_MAX, TAG_BYTES_MAX},
 };
 
 /// Task queue of workflows that name none.
@@ -70,6 +70,11 @@ pub enum NameError {
         /// The name.
         name: String,
     },
+    /// A tag.
+    #[error(
+        "the tag {0:?} is not valid: use 1 to {TAG_BYTES_MAX} bytes without '#' that do not begin with 'headwater.'"
+    )]
+    Tag(String),
     /// A subject that is not ours.
     #[error("the subject {0:?} is not of the form commands.<queue>.<partition>.<key>")]
     Subject(String),
@@ -103,12 +108,6 @@ pub fn check_name(what: &'static str, name: &str) -> Result<(), NameError> {
 
 /// How the names of Headwater's own workflows, activities and topics begin.
 const OURS: &str = "headwater.";
-
-/// The topic of the workers that have this tag.
-#[must_use]
-pub fn tagged(topic: &str, tag: &str) -> String {
-    format!("{topic}#{tag}")
-}
 
 /// What is hinted on core NATS: it may be lost, and nothing that has to be right rests on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -445,7 +444,6 @@ mod tests {
             assert!(refused.contains("reserved"), "{refused}");
             assert!(check_name("activity", topic).is_ok());
         }
-        assert_eq!(tagged("render", "gpu"), "render#gpu");
         assert!(check_name("topic", "send.email").is_ok());
     }
 

@@ -13,7 +13,7 @@ use headwater_core::{Error, Result};
 use headwater_store::{Env, Store};
 use headwater_wire::{
     Code, Failure, InvocationId, Payload, Run, Task, ask::Progress, id::started_id, limits,
-    names::Hint,
+    names::Hint, topic::tag_of,
 };
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
@@ -36,6 +36,8 @@ pub struct ActivityContext {
     /// The same for every attempt at this step: `<invocation>/<run>/<step>`. Hand it to
     /// whoever has to recognise a repeat.
     pub idempotency_key: String,
+    /// The tag that its workers have, if it was asked for by one.
+    pub tag: Option<String>,
     /// Id of the worker, as members show it.
     pub worker: String,
     /// Details of the last heartbeat of the attempts before.
@@ -104,7 +106,7 @@ macro_rules! log {
 }
 
 impl ActivityContext {
-    pub(crate) fn of(task: &Task, worker: &str, link: &Arc<Link>) -> Self {
+    pub(crate) fn of(task: &Task, topic: &str, worker: &str, link: &Arc<Link>) -> Self {
         Self {
             invocation: task.invocation.clone(),
             workflow: task.workflow.clone(),
@@ -113,6 +115,7 @@ impl ActivityContext {
             step: task.step,
             attempt: task.attempt,
             idempotency_key: task.idempotency_key(),
+            tag: tag_of(topic).map(str::to_owned),
             worker: worker.to_owned(),
             heartbeat: task.heartbeat.clone(),
             link: Arc::clone(link),

@@ -8,9 +8,11 @@ mod look;
 mod metrics;
 mod run;
 mod stops;
+mod tags;
 mod worker;
 
 pub use activity::{Activities, ActivityError};
 pub use context::ActivityContext;
 pub use metrics::WorkerMetrics;
+pub use tags::{TagError, TagFilter};
 pub use worker::{Worker, WorkerConfig, WorkerHandle};

@@ -32,14 +32,14 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Deal with one delivery from beginning to end.
-    pub(crate) async fn handle(self: Arc<Self>, delivery: Delivery) {
+    pub(crate) async fn handle(self: Arc<Self>, delivery: Delivery, topic: &str) {
         self.metrics.tasks.inc();
         let mut task = match Task::decode(&delivery.body) {
             Ok(task) => task,
             Err(error) => return self.give_up(&delivery, error.to_string()).await,
         };
         let end = match self.activities.has(&task.activity) {
-            true => self.run(&delivery, &mut task).await,
+            true => self.run(&delivery, &mut task, topic).await,
             false if self.may_be_elsewhere(&delivery) => {
                 let verdict = Verdict::Nak(GIVE_BACK);
                 return self.store.answer(&delivery.token, verdict).await;
@@ -54,7 +54,7 @@ impl Shared {
     }
 
     /// Run a task, unless it kills whoever does, or nobody wants it.
-    async fn run(&self, delivery: &Delivery, task: &mut Task) -> End {
+    async fn run(&self, delivery: &Delivery, task: &mut Task, topic: &str) -> End {
         if delivery.deliveries > u64::from(limits::CRASHES_MAX) {
             return End::Outcome(Err(poison(task, delivery.deliveries - 1)));
         }
@@ -70,7 +70,7 @@ impl Shared {
         let Some(_entered) = self.stops.enter(task, &link) else {
             return End::Stopped;
         };
-        let context = ActivityContext::of(task, &self.id, &link);
+        let context = ActivityContext::of(task, topic, &self.id, &link);
         match self.activities.run(context, task.input.clone()) {
             Some(attempt) => self.attempt(delivery, task, &link, attempt).await,
             None => End::Outcome(Err(unregistered(task))),

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::FutureExt;
 use headwater_store::{
     Env, Source, Store, TaskHandle, Verdict,
     members::{self, Liveness},
@@ -10,6 +10,7 @@ use headwater_store::{
 use headwater_wire::{
     limits,
     member::{Member, Role},
+    topic::any_tag,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -17,6 +18,7 @@ use crate::{
     Activities, WorkerMetrics,
     run::Shared,
     stops::{Stops, listen},
+    tags::{TagFilter, follow},
 };
 
 /// How a worker behaves. The default suits most.
@@ -33,6 +35,8 @@ pub struct WorkerConfig {
     /// How often an attempt that goes on looks whether its outcome is still wanted, in case it was
     /// not told.
     pub cancel_check: Duration,
+    /// Which tasks of the topics of its activities it takes.
+    pub tags: TagFilter,
     /// How its death is noticed.
     pub liveness: Liveness,
 }
@@ -45,6 +49,7 @@ impl Default for WorkerConfig {
             stop_grace: Duration::from_secs(10),
             cancel_grace: limits::ACTIVITY_CANCEL_GRACE,
             cancel_check: limits::ACTIVITY_CANCEL_CHECK,
+            tags: TagFilter::Default,
             liveness: Liveness::default(),
         }
     }
@@ -101,7 +106,7 @@ impl Worker {
             build: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: env.now(),
             workflows: std::collections::BTreeMap::new(),
-            topics: activities.topics().iter().cloned().collect(),
+            topics: told_topics(&activities, &config.tags),
         };
         let beating = members::heartbeat(Arc::clone(&store), &env, &member, config.liveness);
         let (stop, stopping) = watch::channel(false);
@@ -115,16 +120,15 @@ impl Worker {
             stops: Stops::default(),
             id,
         });
+        let taking = Taking { stopping, ending };
         for topic in shared.activities.topics() {
-            let listen = listen(Arc::clone(&shared), topic.clone(), stopping.clone());
-            shared.env.spawn(Box::pin(listen));
-            let take: BoxFuture<'static, ()> = Box::pin(take(
-                Arc::clone(&shared),
-                topic.clone(),
-                stopping.clone(),
-                ending.clone(),
-            ));
-            shared.env.spawn(take);
+            for topic in shared.config.tags.topics(topic) {
+                taking.begin(&shared, topic);
+            }
+        }
+        if shared.config.tags == TagFilter::Any {
+            let follow = follow(Arc::clone(&shared), taking);
+            shared.env.spawn(Box::pin(follow));
         }
         WorkerHandle {
             shared,
@@ -134,6 +138,35 @@ impl Worker {
             beating,
         }
     }
+}
+
+/// What every loop that takes tasks needs.
+#[derive(Clone)]
+pub(crate) struct Taking {
+    pub(crate) stopping: watch::Receiver<bool>,
+    ending: mpsc::Sender<()>,
+}
+
+impl Taking {
+    /// Begin to take tasks of a topic.
+    pub(crate) fn begin(&self, shared: &Arc<Shared>, topic: String) {
+        let listen = listen(Arc::clone(shared), topic.clone(), self.stopping.clone());
+        shared.env.spawn(Box::pin(listen));
+        let Self { stopping, ending } = self.clone();
+        let take = take(Arc::clone(shared), topic, stopping, ending);
+        shared.env.spawn(Box::pin(take));
+    }
+}
+
+/// The topics that a worker says it takes from.
+fn told_topics(activities: &Activities, tags: &TagFilter) -> Vec<String> {
+    let topics = activities.topics().iter();
+    topics
+        .flat_map(|topic| {
+            let any = (*tags == TagFilter::Any).then(|| any_tag(topic));
+            tags.topics(topic).into_iter().chain(any)
+        })
+        .collect()
 }
 
 impl WorkerHandle {
@@ -179,7 +212,8 @@ async fn take(
     mut stopping: watch::Receiver<bool>,
     _ending: mpsc::Sender<()>,
 ) {
-    let source = Source::Topic(topic);
+    let topic: Arc<str> = topic.into();
+    let source = Source::Topic(topic.to_string());
     let mut pause = Duration::from_millis(50);
     let mut consumer = loop {
         match shared.store.consume(&source).await {
@@ -204,9 +238,9 @@ async fn take(
             () = asked_to_stop(&mut stopping) => break,
             delivery = consumer.next() => {
                 running += 1;
-                let (task, done) = (Arc::clone(&shared), done.clone());
+                let (task, topic, done) = (Arc::clone(&shared), Arc::clone(&topic), done.clone());
                 shared.env.spawn(Box::pin(async move {
-                    task.handle(delivery).await;
+                    task.handle(delivery, &topic).await;
                     // The loop outlives its tasks.
                     let _ = done.send(());
                 }));
@@ -229,7 +263,7 @@ async fn take(
     }
 }
 
-async fn asked_to_stop(stopping: &mut watch::Receiver<bool>) {
+pub(crate) async fn asked_to_stop(stopping: &mut watch::Receiver<bool>) {
     // An error means that the handle is gone: nobody is left to run activities for.
     let _ = stopping.wait_for(|stop| *stop).await;
 }

@@ -10,8 +10,12 @@ use std::{
 };
 
 use headwater_wire::{
-    Code, Failure, IntoDuration, Payload, duration::DurationError, journal::ActivityOptions,
-    names::check_name, payload::PayloadError,
+    Code, Failure, IntoDuration, Payload,
+    duration::DurationError,
+    journal::ActivityOptions,
+    names::check_name,
+    payload::PayloadError,
+    topic::{check_tag, tagged},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -34,6 +38,7 @@ impl Context {
             shared: Arc::clone(&self.shared),
             name: name.into(),
             topic: None,
+            tag: None,
             input: Payload::encode(&input),
             retry: Retry::default(),
             timeout: None,
@@ -53,6 +58,7 @@ pub struct ActivityCall<T> {
     shared: Arc<Shared>,
     name: String,
     topic: Option<String>,
+    tag: Option<String>,
     input: std::result::Result<Payload, PayloadError>,
     retry: Retry,
     timeout: Option<Given>,
@@ -71,6 +77,13 @@ impl<T> ActivityCall<T> {
     /// Topic of the workers to ask; by default it is named like the activity.
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
         self.topic = Some(topic.into());
+        self
+    }
+
+    /// Ask only workers that take tasks of this tag: those with a GPU, those of a region. It waits
+    /// for as long as there is none.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.tag = Some(tag.into());
         self
     }
 
@@ -113,9 +126,13 @@ impl<T> ActivityCall<T> {
             *timeout = Some((Sleep::after(&self.shared, given), limit));
         }
         let (name, retry) = (self.name, self.retry);
-        let topic = self.topic.unwrap_or_else(|| name.clone());
+        let mut topic = self.topic.unwrap_or_else(|| name.clone());
         check_name("activity", &name).map_err(undecodable)?;
         check_name("topic", &topic).map_err(undecodable)?;
+        if let Some(tag) = self.tag {
+            check_tag(&tag).map_err(undecodable)?;
+            topic = tagged(&topic, &tag);
+        }
         let input = self
             .input
             .map_err(|error| payload_error(&format!("input of activity {name:?}"), error))?;
