@@ -318,6 +318,12 @@ pub(crate) struct DeleteArgs {
     /// End it first if it goes on
     #[arg(long)]
     pub(crate) force: bool,
+    /// With its children, and theirs
+    #[arg(long, conflicts_with = "filter")]
+    pub(crate) tree: bool,
+    /// With --tree and --force, how long to wait until those that go on are ended
+    #[arg(long, requires = "tree", default_value = "30s", value_parser = timeout)]
+    pub(crate) timeout: Duration,
     #[command(flatten)]
     pub(crate) pace: Pace,
 }

@@ -182,6 +182,7 @@ pub(crate) const DELETE: &str = "\
 Examples:
   headwater delete order-7
   headwater delete order-7 --force                 ends it first if it goes on
+  headwater delete order-7 --tree                  with its children, and theirs
   headwater delete --where 'ended<2 days ago' --rate 50
 
 Exit codes: 0 it is being deleted, 3 no such invocation, 6 it goes on, or its parent does.";

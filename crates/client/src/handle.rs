@@ -9,8 +9,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
-    Client, ClientError, Deleted, Ended, Execution, IfExists, Prune, Pruned, State, Tree,
-    WatchEvent,
+    Client, ClientError, Deleted, DeletedTree, Ended, Execution, IfExists, Prune, Pruned, State,
+    Tree, WatchEvent,
 };
 
 /// One invocation: started, attached to, or named by its id.
@@ -259,6 +259,15 @@ impl Handle {
     /// Forget it once it has ended: [`Client::delete`].
     pub async fn delete(&self, force: bool) -> Result<Deleted, ClientError> {
         self.client.delete(&self.id, force).await
+    }
+
+    /// Forget it with its children, and theirs: [`Client::delete_tree`].
+    pub async fn delete_tree(
+        &self,
+        force: bool,
+        timeout: Duration,
+    ) -> Result<DeletedTree, ClientError> {
+        self.client.delete_tree(&self.id, force, timeout).await
     }
 
     /// Forget runs of it that are over: [`Client::prune`].

@@ -6,6 +6,7 @@ mod bulk;
 mod change;
 mod channels;
 mod client;
+mod delete_tree;
 mod error;
 mod events;
 mod export;
@@ -28,6 +29,7 @@ mod why;
 
 pub use bulk::{Bulk, BulkItem, BulkReport, BulkResult, BulkRun};
 pub use client::Client;
+pub use delete_tree::DeletedTree;
 pub use error::ClientError;
 pub use filter::{Filter, FilterError, Operator};
 pub use handle::Handle;

@@ -80,32 +80,43 @@ impl Client {
             }
             None => return Err(ClientError::NotFound(id.clone())),
         };
-        let value = state.value;
-        if let Asker::Parent { invocation, .. } = value.asker {
-            let parent = self.read_state(&invocation, Read::Leader).await?;
-            if parent.is_some_and(|parent| !parent.value.status.is_ended()) {
-                return Err(ClientError::IsChild {
-                    id: id.clone(),
-                    parent: invocation,
-                });
-            }
+        self.refuse_child(&state).await?;
+        if !force {
+            refuse_running(&state)?;
         }
-        let was_running = !value.status.is_ended();
-        if was_running && !force {
-            return Err(ClientError::StillRunning {
-                id: id.clone(),
-                status: value.status,
-            });
+        self.send_delete(&state, force).await
+    }
+
+    /// A child may be asked for its outcome by a parent that goes on.
+    pub(crate) async fn refuse_child(&self, state: &State) -> Result<(), ClientError> {
+        let Asker::Parent { invocation, .. } = &state.value.asker else {
+            return Ok(());
+        };
+        let parent = self.read_state(invocation, Read::Leader).await?;
+        match parent.is_some_and(|parent| !parent.value.status.is_ended()) {
+            true => Err(ClientError::IsChild {
+                id: state.value.id.clone(),
+                parent: invocation.clone(),
+            }),
+            false => Ok(()),
         }
+    }
+
+    pub(crate) async fn send_delete(
+        &self,
+        state: &State,
+        force: bool,
+    ) -> Result<Deleted, ClientError> {
         let delete = Delete {
             id: self.inner.new_id(),
             force,
         };
-        self.send(id, Command::Delete(delete)).await?;
+        let value = &state.value;
+        self.send(&value.id, Command::Delete(delete)).await?;
         Ok(Deleted {
             entries: state.journal.entries,
             kv: value.kv.len(),
-            was_running,
+            was_running: !value.status.is_ended(),
         })
     }
 
@@ -120,5 +131,17 @@ impl Client {
             }),
             _ => Ok(state),
         }
+    }
+}
+
+/// Only what has ended is deleted without force.
+pub(crate) fn refuse_running(state: &State) -> Result<(), ClientError> {
+    let value = &state.value;
+    match value.status.is_ended() {
+        true => Ok(()),
+        false => Err(ClientError::StillRunning {
+            id: value.id.clone(),
+            status: value.status,
+        }),
     }
 }

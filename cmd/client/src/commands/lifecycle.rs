@@ -2,7 +2,7 @@
 
 use headwater::{
     ClientError,
-    client::{Bulk, Deleted},
+    client::{Bulk, Deleted, DeletedTree},
     wire::{Code, InvocationId, Status},
 };
 use serde::Serialize;
@@ -73,6 +73,9 @@ pub(crate) async fn delete(session: &Session, args: &DeleteArgs) -> Result<(), P
         return bulk::tell(session, filter, &args.pace, words, delete).await;
     }
     let id = args.whom.one()?;
+    if args.tree {
+        return delete_tree(session, id, args).await;
+    }
     let Deleted {
         entries,
         kv,
@@ -87,6 +90,44 @@ pub(crate) async fn delete(session: &Session, args: &DeleteArgs) -> Result<(), P
         }),
         false => session.out.line(format_args!(
             "Delete requested of {}: {entries} journal entries, {kv} key-value pairs",
+            shown(id.as_str())
+        )),
+    }
+}
+
+/// The result of `delete --tree`.
+#[derive(Serialize)]
+struct GoneTree<'a> {
+    invocation_id: &'a InvocationId,
+    invocations: usize,
+    entries: u64,
+    kv: usize,
+    were_running: usize,
+}
+
+async fn delete_tree(
+    session: &Session,
+    id: &InvocationId,
+    args: &DeleteArgs,
+) -> Result<(), Problem> {
+    let client = &session.client;
+    let DeletedTree {
+        invocations,
+        entries,
+        kv,
+        were_running,
+    } = client.delete_tree(id, args.force, args.timeout).await?;
+    match session.out.is_json() {
+        true => session.out.json(&GoneTree {
+            invocation_id: id,
+            invocations,
+            entries,
+            kv,
+            were_running,
+        }),
+        false => session.out.line(format_args!(
+            "Delete requested of {invocations} invocations, {} and all below it: {entries} journal \
+             entries, {kv} key-value pairs",
             shown(id.as_str())
         )),
     }
