@@ -10,6 +10,7 @@ pub mod machine;
 pub mod mutant;
 pub mod program;
 pub mod retry;
+pub mod signal_box;
 pub mod typed;
 pub mod workflow;
 
@@ -19,5 +20,6 @@ pub use key_queue::KeyQueue;
 pub use machine::{Effect, Machine, Placement, Turn};
 pub use program::{End, LocalOutcome, LogLevel, LogLine, Program, ProgramInfo, Progress, Workflow};
 pub use retry::Retry;
+pub use signal_box::SignalBox;
 pub use typed::{ActivityType, SignalType, WorkflowType};
 pub use workflow::{Context, Saga, Scope, StepInfo};

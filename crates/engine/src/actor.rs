@@ -11,7 +11,7 @@ mod wait;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use headwater_core::{Invocation, KeyQueue, LocalOutcome, Machine};
+use headwater_core::{Invocation, KeyQueue, LocalOutcome, Machine, SignalBox};
 use headwater_store::Verdict;
 use headwater_wire::{Run, names::Address, turn::Root};
 use tokio::sync::mpsc;
@@ -22,6 +22,7 @@ use crate::router::{Delivered, Shared};
 enum Loaded {
     Invocation(Box<Invocation>),
     KeyQueue(Box<KeyQueue>),
+    SignalBox(Box<SignalBox>),
 }
 
 impl Loaded {
@@ -29,6 +30,7 @@ impl Loaded {
         match self {
             Self::Invocation(invocation) => invocation.as_ref(),
             Self::KeyQueue(queue) => queue.as_ref(),
+            Self::SignalBox(signals) => signals.as_ref(),
         }
     }
 
@@ -36,13 +38,14 @@ impl Loaded {
         match self {
             Self::Invocation(invocation) => invocation.as_mut(),
             Self::KeyQueue(queue) => queue.as_mut(),
+            Self::SignalBox(signals) => signals.as_mut(),
         }
     }
 
     fn invocation(&mut self) -> Option<&mut Invocation> {
         match self {
             Self::Invocation(invocation) => Some(invocation),
-            Self::KeyQueue(_) => None,
+            Self::KeyQueue(_) | Self::SignalBox(_) => None,
         }
     }
 }

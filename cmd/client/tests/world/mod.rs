@@ -124,6 +124,10 @@ impl World {
             .unwrap()
             .workflow("basket", basket)
             .unwrap()
+            .workflow("paid", |ctx: Context, name: String| async move {
+                ctx.wait_for::<Value>(name).await
+            })
+            .unwrap()
             .start()
             .await
             .unwrap()

@@ -155,6 +155,7 @@ impl Invocation {
             }
             Entry::Child(child) => self.child_decided(child),
             Entry::Answer { .. } => self.answer_decided(entry, now),
+            Entry::Named { step, name } => self.named_decided(*step, name),
             Entry::Send { .. } | Entry::Emit { .. } => self.send_decided(entry),
             _ => {}
         }

@@ -34,11 +34,8 @@ impl Invocation {
         match &pending.what {
             What::Child(child) => self.close_child(child, why),
             What::Hook { .. } => drop(self.unsend(step)),
-            What::Run { .. }
-            | What::Activity { .. }
-            | What::Timer
-            | What::Signal { .. }
-            | What::Named { .. } => {}
+            What::Named { name } => self.withdraw(step, name, why),
+            What::Run { .. } | What::Activity { .. } | What::Timer | What::Signal { .. } => {}
         }
     }
 

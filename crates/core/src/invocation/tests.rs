@@ -7,6 +7,7 @@ mod children;
 mod continue_as_new;
 mod lifecycle;
 mod model;
+mod named;
 mod partial;
 mod retry;
 mod scopes;

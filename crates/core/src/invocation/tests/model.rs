@@ -311,10 +311,6 @@ fn a_command_that_nothing_serves_is_foreign() {
             input: Payload::null(),
             asker: None,
         }),
-        Command::Signal(Signal {
-            channel: Channel::Update,
-            ..Signal::new("s", "n", Payload::null())
-        }),
     ] {
         let placement = driver.invocation.place(&command, 99, driver.now);
         assert!(matches!(placement, Placement::Foreign(_)), "{command:?}");
