@@ -108,6 +108,20 @@ pub const NAMED_SIGNAL_KEPT: Duration = Duration::from_secs(600);
 
 /// Steps that one message names to a worker as no longer wanted.
 pub const STOPPED_STEPS_MAX: usize = 1_000;
+/// Signals of one name that a box keeps; further ones go to the dead letters. In bytes they are
+/// bounded by [`PAYLOAD_BYTES_MAX`].
+pub const BOX_SIGNALS_MAX: usize = 1_000;
+
+/// Steps that wait at one signal box; further awaits stay in COMMANDS.
+pub const BOX_WAITING_MAX: usize = 500;
+
+/// Ids of signals, and steps that wait no more, that a signal box remembers for the whole
+/// retention; beyond, only those of the last [`SIGNALS_TAKEN_KEPT`].
+pub const BOX_REMEMBERED_MAX: usize = 750;
+
+/// The same, whatever was of late: then signals go to the dead letters, since their repeats would
+/// not be known.
+pub const BOX_REMEMBERED_LATELY_MAX: usize = 1_500;
 
 /// Time that an activity has to end after it was told to stop, unless configured.
 pub const ACTIVITY_CANCEL_GRACE: Duration = Duration::from_secs(10);

@@ -34,6 +34,7 @@ impl Invocation {
         match &pending.what {
             What::Child(child) => self.close_child(child, why),
             What::Hook { .. } => drop(self.unsend(step)),
+            What::Named { name } => self.withdraw(step, name, why),
             What::Activity { topic, .. } => {
                 self.value.beats.remove(&step);
                 // While it waits for its next attempt nobody works on it.
@@ -41,7 +42,7 @@ impl Invocation {
                     self.stop(step, topic, why);
                 }
             }
-            What::Run { .. } | What::Timer | What::Signal { .. } | What::Named { .. } => {}
+            What::Run { .. } | What::Timer | What::Signal { .. } => {}
         }
     }
 

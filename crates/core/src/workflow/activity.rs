@@ -55,12 +55,12 @@ type Given = std::result::Result<Duration, DurationError>;
 /// A call of an activity; await it. Made by [`Context::activity`].
 #[must_use = "a call does nothing until it is awaited"]
 pub struct ActivityCall<T> {
-    shared: Arc<Shared>,
-    name: String,
+    pub(super) shared: Arc<Shared>,
+    pub(super) name: String,
     topic: Option<String>,
     tag: Option<String>,
     input: std::result::Result<Payload, PayloadError>,
-    retry: Retry,
+    pub(super) retry: Retry,
     timeout: Option<Given>,
     attempt_timeout: Option<Given>,
     heartbeat_timeout: Option<Given>,
@@ -109,8 +109,20 @@ impl<T> ActivityCall<T> {
         self
     }
 
+    /// The topic of the workers to ask, tag included.
+    pub(super) fn checked_topic(&self) -> std::result::Result<String, Failure> {
+        let topic = self.topic.as_ref().unwrap_or(&self.name);
+        check_name("activity", &self.name).map_err(undecodable)?;
+        check_name("topic", topic).map_err(undecodable)?;
+        let Some(tag) = &self.tag else {
+            return Ok(topic.clone());
+        };
+        check_tag(tag).map_err(undecodable)?;
+        Ok(tagged(topic, tag))
+    }
+
     /// What its worker has to keep to.
-    fn options(&self) -> std::result::Result<Option<ActivityOptions>, Failure> {
+    pub(super) fn options(&self) -> std::result::Result<Option<ActivityOptions>, Failure> {
         let options = ActivityOptions {
             timeout_ms: millis(&self.attempt_timeout)?,
             heartbeat_ms: millis(&self.heartbeat_timeout)?,
@@ -121,18 +133,12 @@ impl<T> ActivityCall<T> {
     /// The step, or why there is none.
     fn step(self, timeout: &mut Option<(Sleep, Duration)>) -> std::result::Result<Step, Failure> {
         let options = self.options()?;
+        let topic = self.checked_topic()?;
         if let Some(given) = self.timeout {
             let limit = given.clone().map_err(undecodable)?;
             *timeout = Some((Sleep::after(&self.shared, given), limit));
         }
         let (name, retry) = (self.name, self.retry);
-        let mut topic = self.topic.unwrap_or_else(|| name.clone());
-        check_name("activity", &name).map_err(undecodable)?;
-        check_name("topic", &topic).map_err(undecodable)?;
-        if let Some(tag) = self.tag {
-            check_tag(&tag).map_err(undecodable)?;
-            topic = tagged(&topic, &tag);
-        }
         let input = self
             .input
             .map_err(|error| payload_error(&format!("input of activity {name:?}"), error))?;

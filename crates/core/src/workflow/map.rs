@@ -11,13 +11,13 @@ use std::{
 };
 
 use headwater_wire::{
-    Code, Failure, Payload,
+    Failure, IntoDuration, Payload,
+    journal::ActivityOptions,
     limits::{MAP_BATCH_BYTES_MAX, MAP_BATCH_MAX},
-    names::check_name,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{calls::decode, context::Context, shared::Shared};
+use super::{activity::ActivityCall, calls::decode, context::Context, shared::Shared};
 use crate::{Result, Retry, error::payload_error, program::Decision};
 
 /// Items under way at a time, unless the workflow says otherwise.
@@ -44,19 +44,16 @@ impl Context {
         activity: impl Into<String>,
         items: impl IntoIterator<Item: Serialize>,
     ) -> MapCall<T> {
-        let name = activity.into();
+        let call = self.activity(activity, ());
         let encode = |item| {
-            Payload::encode(&item)
-                .map_err(|error| payload_error(&format!("input of activity {name:?}"), error))
+            Payload::encode(&item).map_err(|error| {
+                payload_error(&format!("input of activity {:?}", call.name), error)
+            })
         };
         MapCall {
             inputs: items.into_iter().map(encode).collect(),
-            shared: Arc::clone(&self.shared),
-            name,
-            topic: None,
-            retry: Retry::default(),
+            call,
             concurrency: CONCURRENCY_DEFAULT,
-            output: PhantomData,
         }
     }
 }
@@ -64,13 +61,10 @@ impl Context {
 /// Calls of an activity for many items; await it. Made by [`Context::map`].
 #[must_use = "a call does nothing until it is awaited"]
 pub struct MapCall<T> {
-    shared: Arc<Shared>,
-    name: String,
-    topic: Option<String>,
+    /// What all of them have in common.
+    call: ActivityCall<T>,
     inputs: std::result::Result<VecDeque<Payload>, Failure>,
-    retry: Retry,
     concurrency: usize,
-    output: PhantomData<fn() -> T>,
 }
 
 impl<T> MapCall<T> {
@@ -80,15 +74,33 @@ impl<T> MapCall<T> {
         self
     }
 
-    /// When an item fails. Default: without limit, see [`Retry`].
+    /// When an item fails: [`ActivityCall::retry`].
     pub fn retry(mut self, retry: Retry) -> Self {
-        self.retry = retry;
+        self.call = self.call.retry(retry);
         self
     }
 
-    /// Topic of the workers to ask; by default it is named like the activity.
+    /// Topic of the workers to ask: [`ActivityCall::topic`].
     pub fn topic(mut self, topic: impl Into<String>) -> Self {
-        self.topic = Some(topic.into());
+        self.call = self.call.topic(topic);
+        self
+    }
+
+    /// Ask only workers that have a tag: [`ActivityCall::tag`].
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.call = self.call.tag(tag);
+        self
+    }
+
+    /// The longest time for one attempt at an item: [`ActivityCall::attempt_timeout`].
+    pub fn attempt_timeout(mut self, timeout: impl IntoDuration) -> Self {
+        self.call = self.call.attempt_timeout(timeout);
+        self
+    }
+
+    /// The longest time between two heartbeats of an attempt: [`ActivityCall::heartbeat_timeout`].
+    pub fn heartbeat_timeout(mut self, timeout: impl IntoDuration) -> Self {
+        self.call = self.call.heartbeat_timeout(timeout);
         self
     }
 }
@@ -98,21 +110,25 @@ impl<T: DeserializeOwned> IntoFuture for MapCall<T> {
     type IntoFuture = MapFuture<T>;
 
     fn into_future(self) -> MapFuture<T> {
-        let topic = self.topic.unwrap_or_else(|| self.name.clone());
-        let named = check_name("activity", &self.name)
-            .and_then(|()| check_name("topic", &topic))
-            .map_err(|error| Failure::fatal(Code::DECODE, error.to_string()));
+        let call = self.call;
+        let asked = call
+            .checked_topic()
+            .and_then(|topic| Ok((topic, call.options()?)));
         // An item that cannot be encoded fails all: what is left of a list is not what was meant.
-        let (items, refused) = match (self.inputs, named) {
-            (Ok(items), Ok(())) => (items, None),
-            (Ok(items), Err(failure)) => (items, Some(failure)),
-            (Err(failure), _) => (VecDeque::from([Payload::null()]), Some(failure)),
+        let (items, asked) = match self.inputs {
+            Ok(items) => (items, asked),
+            Err(failure) => (VecDeque::from([Payload::null()]), Err(failure)),
+        };
+        let (refused, (topic, options)) = match asked {
+            Ok(asked) => (None, asked),
+            Err(failure) => (Some(failure), Default::default()),
         };
         MapFuture {
-            shared: self.shared,
-            name: self.name,
+            shared: call.shared,
+            name: call.name,
             topic,
-            retry: self.retry,
+            options,
+            retry: call.retry,
             concurrency: self.concurrency,
             results: items.iter().map(|_| None).collect(),
             items,
@@ -130,6 +146,7 @@ pub struct MapFuture<T> {
     shared: Arc<Shared>,
     name: String,
     topic: String,
+    options: Option<ActivityOptions>,
     retry: Retry,
     concurrency: usize,
     /// Those that are not decided yet.
@@ -210,7 +227,7 @@ impl<T> MapFuture<T> {
             name: self.name.clone(),
             topic: self.topic.clone(),
             inputs,
-            options: None,
+            options: self.options.clone(),
             retry: self.retry.clone(),
         });
         let group = *self.group.get_or_insert(*steps.start());
