@@ -5,6 +5,7 @@ mod channels;
 mod check;
 mod children;
 mod continue_as_new;
+mod fork;
 mod lifecycle;
 mod model;
 mod next_version;
