@@ -66,6 +66,9 @@ pub(crate) enum Command {
     /// List the runs of an invocation: each time that it continues as new another begins
     #[command(after_help = help::RUNS)]
     Runs(IdArg),
+    /// Start another invocation with what one has recorded before a step
+    #[command(after_help = help::FORK)]
+    Fork(ForkArgs),
     /// Forget runs that are over, with their journals; the last one never goes
     #[command(after_help = help::PRUNE)]
     Prune(PruneArgs),
@@ -144,6 +147,21 @@ pub(crate) struct HistoryArgs {
     /// Of the run with this number, as `runs` shows it [default: the last]
     #[arg(long, value_name = "N")]
     pub(crate) run: Option<u32>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ForkArgs {
+    /// Invocation id of the one that is forked; it is left as it is
+    pub(crate) id: InvocationId,
+    /// The first step that is decided anew, as `inspect` numbers them
+    #[arg(long, value_name = "N")]
+    pub(crate) from_step: u32,
+    /// Id of the new invocation [default: a new UUID]
+    #[arg(long = "id", value_name = "ID")]
+    pub(crate) new_id: Option<InvocationId>,
+    /// Exact version of the workflow [default: that of the one that is forked]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) version: Option<String>,
 }
 
 #[derive(Debug, Args)]

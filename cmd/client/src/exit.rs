@@ -117,6 +117,7 @@ impl From<ClientError> for Problem {
             | ClientError::Name(_)
             | ClientError::Duration(_)
             | ClientError::Rate(_)
+            | ClientError::Fork(_)
             | ClientError::Retention(_)
             | ClientError::Search { .. } => Self::usage(message),
             ClientError::Payload(error) => {

@@ -81,6 +81,15 @@ Examples:
 The last 16 that have continued as new, and the current one. Their journals are kept as long as
 an ended invocation is.";
 
+pub(crate) const FORK: &str = "\
+Examples:
+  headwater inspect order-7                        numbers its steps
+  headwater fork order-7 --from-step 4 --id order-7-again
+  headwater fork order-7 --from-step 4 --version 1.0.1
+  headwater fork order-7 --from-step 4 --id order-7-again && headwater terminate order-7
+
+The outcomes of steps 1 to 3 stand, and it goes on by itself from there.";
+
 pub(crate) const PRUNE: &str = "\
 Examples:
   headwater prune monitor-1                        all but the current run

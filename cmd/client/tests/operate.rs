@@ -207,3 +207,33 @@ async fn runs_are_listed_read_and_pruned() {
         .await;
     processor.stop().await;
 }
+
+#[tokio::test]
+async fn an_invocation_is_forked_from_a_step() {
+    let world = World::start().await;
+    let processor = world.processor().await;
+    let start = ["start", "hello_workflow", "--id", "h", "--wait"];
+    let first = world.json(&start).await;
+    let forked = world
+        .json(&["fork", "h", "--from-step", "1", "--id", "again"])
+        .await;
+    assert_eq!(
+        (&forked["fork_of"], &forked["from_step"]),
+        (&"h".into(), &1.into())
+    );
+    let again = world.json(&["wait", "again"]).await;
+    assert_eq!(again["output"], first["output"]);
+    let known = ["fork", "h", "--from-step", "1", "--id", "again"];
+    world.run(&known).await.expect(6);
+    let far = ["fork", "h", "--from-step", "99"];
+    world
+        .run(&far)
+        .await
+        .expect(2)
+        .complains(&["step 99 is none"]);
+    world
+        .run(&["fork", "none", "--from-step", "1"])
+        .await
+        .expect(3);
+    processor.stop().await;
+}

@@ -41,6 +41,9 @@ pub enum ClientError {
         /// Its number, from 1.
         number: u32,
     },
+    /// An invocation that cannot be forked as it was asked.
+    #[error("this cannot be forked: {0}")]
+    Fork(String),
     /// It has ended, so that it can be ruled no more.
     #[error("job {id} already completed: it has ended as {status}")]
     AlreadyEnded {

@@ -9,8 +9,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::oneshot;
 
 use crate::{
-    Client, ClientError, Deleted, DeletedTree, Ended, Execution, IfExists, Prune, Pruned, State,
-    Tree, WatchEvent,
+    Client, ClientError, Deleted, DeletedTree, Ended, Execution, IfExists, Prune, Pruned,
+    StartCall, State, Tree, WatchEvent,
 };
 
 /// One invocation: started, attached to, or named by its id.
@@ -259,6 +259,11 @@ impl Handle {
     /// Forget it once it has ended: [`Client::delete`].
     pub async fn delete(&self, force: bool) -> Result<Deleted, ClientError> {
         self.client.delete(&self.id, force).await
+    }
+
+    /// Start another with what it has recorded before a step: [`Client::fork`].
+    pub async fn fork(&self, step: u32) -> Result<StartCall, ClientError> {
+        self.client.fork(&self.id, step).await
     }
 
     /// Forget it with its children, and theirs: [`Client::delete_tree`].

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod export;
 mod filter;
+mod fork;
 mod handle;
 mod holder;
 mod inspect;

@@ -7,6 +7,7 @@ use headwater_wire::{
     Command, IntoDuration, InvocationId, Key, Payload,
     command::{Asker, Retention, Signal, Start, Submit},
     duration::DurationError,
+    fork::Fork,
     limits,
     names::{DEFAULT_QUEUE, check_name},
     payload::PayloadError,
@@ -47,6 +48,7 @@ pub struct StartCall {
     signal: Option<(String, Result<Payload, PayloadError>)>,
     search: Vec<(String, Result<Payload, PayloadError>)>,
     wait: bool,
+    fork: Option<Fork>,
 }
 
 impl StartCall {
@@ -67,7 +69,13 @@ impl StartCall {
             signal: None,
             search: Vec::new(),
             wait: false,
+            fork: None,
         }
+    }
+
+    pub(crate) fn fork_of(mut self, fork: Fork) -> Self {
+        self.fork = Some(fork);
+        self
     }
 
     /// Its input, as JSON. Without one it is `null`.
@@ -173,6 +181,10 @@ impl StartCall {
     pub async fn send(self) -> Result<Handle, ClientError> {
         check_name("workflow", &self.workflow)?;
         check_name("task queue", &self.queue)?;
+        if self.fork.is_some() && (self.partition_key.is_some() || self.paused) {
+            let message = "a fork begins at once, and has no partition key";
+            return Err(ClientError::Fork(message.to_owned()));
+        }
         let inner = &self.client.inner;
         let new_id = self.id.is_none();
         let id = InvocationId::new(self.id.unwrap_or_else(|| inner.new_id()))?;
@@ -220,6 +232,7 @@ impl StartCall {
             retention: self.retention,
             result_ttl_ms: self.result_ttl.transpose()?.map(result_ttl_ms),
             signal,
+            fork: self.fork.map(Box::new),
             paused: self.paused,
             replace: self.if_exists == IfExists::Replace,
             search,

@@ -11,6 +11,7 @@ mod children;
 mod continue_as_new;
 mod decisions;
 mod effects;
+mod fork;
 mod hooks;
 mod inputs;
 mod let_go;
@@ -248,6 +249,7 @@ impl Invocation {
             result_ttl_ms: start.result_ttl_ms,
             replaced: None,
             runs: Vec::new(),
+            forked: None,
             signals,
             updates: BTreeMap::new(),
             answers: Vec::new(),
@@ -328,6 +330,7 @@ impl Invocation {
             },
             carried: self.carried.clone(),
             patches: self.patches.clone(),
+            seed: self.value.seed(),
         })
     }
 

@@ -201,6 +201,8 @@ pub struct ProgramInfo {
     pub carried: Carried,
     /// The patches that the journal of this run says it has.
     pub patches: BTreeSet<String>,
+    /// What its random numbers are drawn from.
+    pub seed: String,
 }
 
 /// A running program. Deterministic: the same calls give the same answers.

@@ -3,6 +3,7 @@
 
 mod archive;
 mod commit;
+mod fork;
 mod load;
 mod place;
 mod settle;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Failure, InvocationId, Partition, Payload, Run,
     ask::{Heartbeat, Hook},
+    fork::Fork,
     id::IdError,
     lifecycle::{Delete, Pause, Terminate},
     names::{Address, TimerId},
@@ -121,6 +122,9 @@ pub struct Start {
     /// A signal for the invocation, whether this start creates it or finds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signal: Option<Box<Signal>>,
+    /// Begin with what another invocation has recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fork: Option<Box<Fork>>,
     /// Create it paused.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
@@ -146,6 +150,7 @@ impl Start {
             result_ttl_ms: None,
             search: BTreeMap::new(),
             signal: None,
+            fork: None,
             paused: false,
             replace: false,
         }

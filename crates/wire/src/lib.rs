@@ -9,6 +9,7 @@ pub mod cron;
 pub mod dead;
 pub mod duration;
 pub mod failure;
+pub mod fork;
 pub mod id;
 pub mod journal;
 pub mod key_queue;

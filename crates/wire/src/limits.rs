@@ -163,6 +163,9 @@ pub const SHORT_TIMER_MAX: Duration = Duration::from_secs(2);
 /// is let go.
 pub const RUNS_LISTED_MAX: usize = 16;
 
+/// Largest part of a journal that a fork begins with, in bytes: it stands in its first value.
+pub const FORK_BYTES_MAX: usize = 500_000;
+
 /// Time that an ended invocation is kept unless configured (`R` of the rules).
 pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
 

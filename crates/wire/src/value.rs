@@ -14,6 +14,7 @@ pub use encoder::Encoder;
 use crate::{
     Failure, InvocationId, Partition, Payload, Run, Timestamp,
     command::{Asker, Channel, Retention, Signal, Ticket},
+    fork::Forked,
     journal::Lines,
     limits::VALUE_FORMAT,
     payload::{self, present},
@@ -385,6 +386,9 @@ pub struct Value {
     /// [`RUNS_LISTED_MAX`]: crate::limits::RUNS_LISTED_MAX
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub runs: Vec<EndedRun>,
+    /// What its first run began with, if it is a fork of another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked: Option<Forked>,
     /// Signals.
     #[serde(default, skip_serializing_if = "Signals::is_empty")]
     pub signals: Signals,

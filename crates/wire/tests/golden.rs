@@ -287,6 +287,7 @@ fn value() {
         result_ttl_ms: None,
         replaced: None,
         runs: Vec::new(),
+        forked: None,
         signals: Signals::default(),
         updates: Default::default(),
         answers: Vec::new(),

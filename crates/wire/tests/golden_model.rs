@@ -14,6 +14,7 @@ use headwater_wire::{
     Value,
     ask::{Answer, Heartbeat, Hook, Progress, Query, Stop},
     command::{Asker, Channel, Outcome, Signal, Start},
+    fork::{Fork, Forked},
     journal::{ActivityOptions, AnswerTo, Carried, ChildSpec, Lines, Of, ParentClose, Sending},
     lifecycle::{Delete, Pause, Terminate},
     runs::{EndedRun, Prune},
@@ -201,6 +202,14 @@ fn commands_and_hints() {
         command(Command::Hook(hook())),
         command(Command::Await(waits())),
         command(Command::Unawait(unwaits())),
+        command(Command::Start(Start {
+            fork: Some(Box::new(Fork {
+                invocation: id("i"),
+                run: run(),
+                step: 2,
+            })),
+            ..Start::new("w", json("1"), Asker::Request("r".into()))
+        })),
         command(Command::Prune(Prune {
             id: "p".into(),
             keep_last: 3,
@@ -409,7 +418,7 @@ fn steps_are_numbered_without_gaps_and_notes_await_nothing() {
 }
 
 #[test]
-fn runs_that_are_over() {
+fn runs_that_are_over_and_what_it_is_a_fork_of() {
     let (mut value, _) = Value::decode(BARE_VALUE.as_bytes()).unwrap();
     let ended = EndedRun {
         run: run(),
@@ -427,6 +436,15 @@ fn runs_that_are_over() {
         ..ended.clone()
     };
     value.runs = vec![ended, bare];
+    value.forked = Some(Forked {
+        of: id("i"),
+        run: run(),
+        step: 2,
+        entries: 3,
+        epoch: at(1),
+        began_at: at(2),
+        seed: "i/7.1".into(),
+    });
     let bytes = value.encode(&JournalPart::default()).unwrap();
     let text = String::from_utf8(bytes.clone()).unwrap();
     assert!(text.contains(RUNS), "{text}");
@@ -561,6 +579,7 @@ const MESSAGES: &str = r#"
 72210a016812016e1a03120131221412120a0170120408071001180322036770752804
 7a160a0169120764656661756c7418032204080710012802
 82010b0a01691204080710011802
+0a1a0a01771a0312013122030a0172720b0a01691204080710011802
 8a01090a017010031880c944
 0a0169120764656661756c741803220408071001280230013a05677265657442031201314a0568656c6c6f50e80758f403620512035b315d
 0a01711201691a0764656661756c7420032a016e32031201313a085f494e424f582e61
@@ -569,7 +588,7 @@ const MESSAGES: &str = r#"
 0a01691204080710011a0302ac02220172
 0a0169120408071001180220012a0567726565743203120131
 "#;
-const RUNS: &str = r#","runs":[{"run":"7.1","version":"1.0.0","started_at":"1970-01-01T00:00:01.123456Z","ended_at":"1970-01-01T00:00:02.123456Z","entries":9,"pages":[1,2],"archive":"1-e-1"},{"run":"7.1","started_at":"1970-01-01T00:00:01.123456Z","ended_at":"1970-01-01T00:00:02.123456Z","entries":9}],"#;
+const RUNS: &str = r#","runs":[{"run":"7.1","version":"1.0.0","started_at":"1970-01-01T00:00:01.123456Z","ended_at":"1970-01-01T00:00:02.123456Z","entries":9,"pages":[1,2],"archive":"1-e-1"},{"run":"7.1","started_at":"1970-01-01T00:00:01.123456Z","ended_at":"1970-01-01T00:00:02.123456Z","entries":9}],"forked":{"of":"i","run":"7.1","step":2,"entries":3,"epoch":"1970-01-01T00:00:01.123456Z","began_at":"1970-01-01T00:00:02.123456Z","seed":"i/7.1"},"#;
 const JOURNAL: &str = r#"
 [
 {"carried":{"kv":{"k":1},"status":{"version":2,"value":"s"}}},

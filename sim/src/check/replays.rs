@@ -22,6 +22,7 @@ pub fn replays(value: &Value, entries: &[Entry], workflow: &dyn Workflow) -> Res
         version: value.version.clone(),
         partition_key: value.partition_key.clone(),
         input: value.input.clone(),
+        seed: value.seed(),
         parent: match &value.asker {
             Asker::Parent { invocation, .. } => Some(invocation.clone()),
             Asker::Request(_) => None,

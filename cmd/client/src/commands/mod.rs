@@ -5,6 +5,7 @@ mod bulk;
 mod check;
 mod dead_letters;
 mod export;
+mod fork;
 mod inspect;
 mod lifecycle;
 mod list;
@@ -33,6 +34,7 @@ pub(crate) async fn run(cli: Cli) -> Result<(), Problem> {
         Command::Inspect(args) => inspect::inspect(&open().await?, &args.id).await,
         Command::History(args) => export::history(&open().await?, &args).await,
         Command::Runs(args) => runs::runs(&open().await?, &args.id).await,
+        Command::Fork(args) => fork::fork(&open().await?, args).await,
         Command::Prune(args) => runs::prune(&open().await?, &args).await,
         Command::Export(args) => export::export(&open().await?, &args.id).await,
         Command::Check(args) => check::check(&globals, &args).await,

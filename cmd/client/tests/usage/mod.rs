@@ -18,6 +18,7 @@ async fn help_teaches_by_examples_and_lists_the_exit_codes() {
         "history",
         "runs",
         "prune",
+        "fork",
         "export",
         "signal",
         "cancel",

@@ -224,7 +224,7 @@ impl Invocation {
     /// whose clock was behind the real one would sleep too short by that.
     pub(super) fn t(&self, now: Timestamp) -> u64 {
         let at = now.max(self.value.updated_at);
-        let micros = at.since(self.value.created_at).as_micros();
+        let micros = at.since(self.value.epoch()).as_micros();
         u64::try_from(micros.div_ceil(1_000)).unwrap_or(u64::MAX)
     }
 

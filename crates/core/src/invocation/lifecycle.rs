@@ -11,7 +11,7 @@ use headwater_wire::{
     value::{Encoder, JournalPart, TakenSignal},
 };
 
-use super::{Birth, Invocation, replay::Mismatch};
+use super::{Invocation, replay::Mismatch};
 use crate::{
     machine::Placement,
     mutant::{Mutant, is_broken},
@@ -97,18 +97,20 @@ impl Invocation {
             && !matches!(command, Command::Start(_))
     }
 
-    /// A new invocation in the place of this one, which has ended and is settled. It has no program
-    /// yet: see [`Invocation::attach`].
+    /// A new invocation in the place of this one, which has ended and is settled.
     #[must_use]
-    pub fn supersede(self, start: Start, birth: Birth) -> Self {
-        let mut next = Self::create(start, birth);
+    pub fn supersede(self, mut next: Self) -> Self {
         // The swap expects the ended value.
         next.revision = self.revision;
-        next.journal = self.next_journal();
+        let JournalPart {
+            pages, first_page, ..
+        } = self.next_journal();
+        (next.journal.pages, next.journal.first_page) = (pages, first_page);
         next.value.replaced = Some(self.value.run);
         // What was taken may come again. It counts from the new one's creation.
+        let t = next.t(next.value.created_at);
         let mut taken = self.value.signals.taken;
-        taken.iter_mut().for_each(|signal| signal.t = 0);
+        taken.iter_mut().for_each(|signal| signal.t = t);
         taken.append(&mut next.value.signals.taken);
         next.value.signals.taken = taken;
         let (first, last) = self.journal.run_pages().into_inner();

@@ -13,7 +13,7 @@ use headwater_wire::{
 };
 
 use super::{
-    Draft, Invocation, LoadError,
+    Draft, Invocation, LoadError, fork,
     pending::{Pending, Wake, What, entry_of},
 };
 use crate::program::{Decision, End, Program, Progress};
@@ -71,7 +71,7 @@ impl Invocation {
         Ok(entries)
     }
 
-    fn restore_pending(&mut self, entries: &[Entry]) -> Result<(), LoadError> {
+    pub(super) fn restore_pending(&mut self, entries: &[Entry]) -> Result<(), LoadError> {
         let mut steps = 0;
         let mut cancelled = false;
         for (index, entry) in entries.iter().enumerate() {
@@ -219,13 +219,14 @@ impl Invocation {
             Entry::Granted { t } => Some(self.at(*t)),
             _ => None,
         });
-        let begun = self.value.run_started_at.unwrap_or(self.value.created_at);
-        let start = granted.unwrap_or(begun);
+        let start = granted.unwrap_or_else(|| self.value.run_began_at());
         // What an unfinished one does after its last decision it does for the first time.
         let last_decision = entries.iter().rposition(Entry::is_decision);
         let unfinished = self.unfinished;
         let is_past = |index| !unfinished || last_decision.is_some_and(|last| index <= last);
-        program.set_replaying(self.revision != 0 && is_past(0));
+        // The first ones may be those of another.
+        let of_other = self.value.forked_run().map_or(0, |forked| forked.entries);
+        program.set_replaying((self.revision != 0 || of_other > 0) && is_past(0));
         let progress = program.start(start);
         let mut replay = Replay {
             patches: self.patches.clone(),
@@ -240,7 +241,11 @@ impl Invocation {
                 continue;
             }
             if entry.is_decision() {
-                let decision = replay.next_decision(entry)?;
+                let compare = match (index as u64) < of_other {
+                    true => fork::compare,
+                    false => compare,
+                };
+                let decision = replay.next_decision(entry, compare)?;
                 let (_, retry) = entry_of(decision);
                 for step in entry.begins().into_iter().flatten() {
                     if let Some(pending) = self.pending.get_mut(&step) {
@@ -290,7 +295,7 @@ impl Invocation {
     /// The program's clock at `t`.
     pub(super) fn at(&self, t: u64) -> Timestamp {
         self.value
-            .created_at
+            .epoch()
             .after(std::time::Duration::from_millis(t))
     }
 
@@ -346,6 +351,9 @@ impl Invocation {
     }
 }
 
+/// The fields in which what the program has decided differs from an entry of the journal.
+type Compare = fn(&Entry, &Entry) -> Vec<Difference>;
+
 /// What the program has decided and the journal has not yet confirmed.
 pub(super) struct Replay {
     /// Those that the journal has.
@@ -369,7 +377,7 @@ impl Replay {
         Ok(())
     }
 
-    fn next_decision(&mut self, entry: &Entry) -> Result<Decision, Mismatch> {
+    fn next_decision(&mut self, entry: &Entry, compare: Compare) -> Result<Decision, Mismatch> {
         let Some(decision) = self.queue.pop_front() else {
             let decided = self
                 .ended
@@ -493,7 +501,7 @@ fn sending(what: &Sending) -> String {
 }
 
 /// The fields in which a decision differs; the length of a sleep may change.
-fn compare(journal: &Entry, program: &Entry) -> Vec<Difference> {
+pub(super) fn compare(journal: &Entry, program: &Entry) -> Vec<Difference> {
     let mut difference = Vec::new();
     let mut check = |name: &str, journal_has: String, program_has: String| {
         if journal_has != program_has {

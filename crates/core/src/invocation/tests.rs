@@ -7,6 +7,7 @@ mod check;
 mod children;
 mod continue_as_new;
 mod determinism;
+mod fork;
 mod hooks;
 mod lifecycle;
 mod map;

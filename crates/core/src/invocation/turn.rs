@@ -101,15 +101,12 @@ impl Invocation {
     /// A signal that is older than the retention cannot come again, unless something hangs on it.
     /// Of very many, those that came long ago are forgotten earlier: the value has a limit.
     fn forget_old_signals(&mut self) {
+        let epoch = self.value.epoch();
         let taken = &mut self.value.signals.taken;
         if taken.is_empty() {
             return;
         }
-        let age = self
-            .value
-            .updated_at
-            .since(self.value.created_at)
-            .as_millis();
+        let age = self.value.updated_at.since(epoch).as_millis();
         let ms_ago = |time: std::time::Duration| {
             u64::try_from(age.saturating_sub(time.as_millis())).unwrap_or(u64::MAX)
         };

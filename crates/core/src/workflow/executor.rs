@@ -103,8 +103,7 @@ impl Wake for Wakes {
 
 impl AsyncProgram {
     fn new(info: Arc<ProgramInfo>, make: Make) -> Self {
-        let seed = format!("{}/{}", info.id, info.run);
-        let hash = xxhash_rust::xxh3::xxh3_128(seed.as_bytes()).to_le_bytes();
+        let hash = xxhash_rust::xxh3::xxh3_128(info.seed.as_bytes()).to_le_bytes();
         let mut key = [0; 32];
         key[..16].copy_from_slice(&hash);
         let shared = Shared::new(info, ChaCha8Rng::from_seed(key));

@@ -204,7 +204,7 @@ impl Actor {
             return false;
         };
         let birth = self.birth(id, chosen.version, &delivered);
-        let invocation = Invocation::create(start, birth);
+        let invocation = self.create_from(start, birth).await;
         self.born(invocation, chosen.workflow, delivered);
         true
     }
@@ -251,9 +251,12 @@ impl Actor {
     ) {
         let now = self.shared.env.now();
         let mut invocation = Box::new(invocation);
-        let waits = invocation.value().status == Status::Queued || invocation.is_paused();
+        let status = invocation.value().status;
+        let waits = status == Status::Queued || invocation.is_paused();
         let suspected = delivered.delivery.deliveries > SUSPECT_AFTER;
         match workflow {
+            // It cannot begin.
+            _ if status.is_ended() => {}
             None => {
                 let failure = unregistered(invocation.value());
                 invocation.fail(failure, &[], now);

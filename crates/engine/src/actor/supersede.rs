@@ -25,7 +25,7 @@ impl Actor {
         self.fired.clear();
         // Somebody else may have it in hand, with the old value.
         self.new_start = false;
-        let next = old.supersede(start, birth);
+        let next = old.supersede(self.create_from(start, birth).await);
         self.born(next, chosen.workflow, delivered);
     }
 }

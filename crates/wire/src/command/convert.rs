@@ -7,6 +7,7 @@ use super::{
 use crate::{
     Code, InvocationId, Payload, Timestamp,
     ask::{Heartbeat, Hook},
+    fork::Fork,
     lifecycle::{Delete, Pause, Terminate},
     names::TimerId,
     pb,
@@ -280,9 +281,31 @@ impl From<Start> for pb::Start {
             result_ttl_ms: start.result_ttl_ms.unwrap_or_default(),
             search: start.search.into_iter().map(attribute).collect(),
             signal: start.signal.map(|signal| (*signal).into()),
+            fork: start.fork.map(|fork| (*fork).into()),
             paused: start.paused,
             replace: start.replace,
         }
+    }
+}
+
+impl From<Fork> for pb::Fork {
+    fn from(fork: Fork) -> Self {
+        Self {
+            invocation: fork.invocation.into(),
+            run: Some(fork.run.into()),
+            step: fork.step,
+        }
+    }
+}
+
+impl TryFrom<pb::Fork> for Fork {
+    type Error = DecodeError;
+    fn try_from(fork: pb::Fork) -> Result<Self, DecodeError> {
+        Ok(Self {
+            invocation: InvocationId::new(fork.invocation)?,
+            run: need(fork.run, "fork.run")?.into(),
+            step: fork.step,
+        })
     }
 }
 
@@ -320,6 +343,10 @@ impl TryFrom<pb::Start> for Start {
                 .collect::<Result<_, _>>()?,
             signal: match start.signal {
                 Some(signal) => Some(Box::new(signal.try_into()?)),
+                None => None,
+            },
+            fork: match start.fork {
+                Some(fork) => Some(Box::new(fork.try_into()?)),
                 None => None,
             },
             paused: start.paused,

@@ -21,7 +21,7 @@ struct Constant {
     /// `partition_key` to `created_at`.
     place: Vec<u8>,
     input: Vec<u8>,
-    /// `run` to `runs`.
+    /// `run` to `forked`.
     asked: Vec<u8>,
 }
 
@@ -51,6 +51,7 @@ impl Constant {
         asked.add_some("result_ttl_ms", value.result_ttl_ms.as_ref())?;
         asked.add_some("replaced", value.replaced.as_ref())?;
         asked.add_all("runs", value.runs.is_empty(), &value.runs)?;
+        asked.add_some("forked", value.forked.as_ref())?;
         Ok(Self {
             run: value.run,
             head: head.0,

@@ -186,6 +186,7 @@ pub(crate) fn start() -> BoxedStrategy<Start> {
         option::of(1..=u64::MAX),
         btree_map(text(), payload(), 0..2),
         option::of(signal().prop_map(Box::new)),
+        option::of(fork().prop_map(Box::new)),
     );
     (
         names,
@@ -212,6 +213,7 @@ pub(crate) fn start() -> BoxedStrategy<Start> {
                 result_ttl_ms: later.0,
                 search: later.1,
                 signal: later.2,
+                fork: later.3,
             },
         )
         .boxed()
@@ -604,6 +606,7 @@ pub(crate) fn value() -> BoxedStrategy<(Value, JournalPart)> {
                 result_ttl_ms: model.result_ttl_ms,
                 replaced: model.replaced,
                 runs: model.runs,
+                forked: model.forked,
                 signals: held.1,
                 updates: model.updates,
                 answers: model.answers,

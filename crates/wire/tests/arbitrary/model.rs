@@ -6,6 +6,7 @@ use headwater_wire::{
     Code, Command, Entry, Payload, Run, Timestamp,
     ask::{Answer, Heartbeat, Hook, Progress, Query, Stop},
     command::Cancel,
+    fork::{Fork, Forked},
     journal::{ActivityOptions, AnswerTo, Carried, ChildSpec, Of, ParentClose, Sending},
     lifecycle::{Delete, Pause, Terminate},
     runs::{EndedRun, Prune},
@@ -303,10 +304,35 @@ pub(crate) struct Model {
     pub(crate) result_ttl_ms: Option<u64>,
     pub(crate) replaced: Option<Run>,
     pub(crate) runs: Vec<EndedRun>,
+    pub(crate) forked: Option<Forked>,
     pub(crate) updates: BTreeMap<u32, OpenUpdate>,
     pub(crate) answers: Vec<Answered>,
     pub(crate) beats: BTreeMap<u32, Beat>,
     pub(crate) sends: Vec<Sent>,
+}
+
+pub(crate) fn fork() -> BoxedStrategy<Fork> {
+    (id(), run(), any::<u32>())
+        .prop_map(|(invocation, run, step)| Fork {
+            invocation,
+            run,
+            step,
+        })
+        .boxed()
+}
+
+fn forked() -> BoxedStrategy<Forked> {
+    (fork(), any::<u64>(), time(), time(), text())
+        .prop_map(|(fork, entries, epoch, began_at, seed)| Forked {
+            of: fork.invocation,
+            run: fork.run,
+            step: fork.step,
+            entries,
+            epoch,
+            began_at,
+            seed,
+        })
+        .boxed()
 }
 
 fn ended_run() -> BoxedStrategy<EndedRun> {
@@ -341,6 +367,7 @@ pub(crate) fn model() -> BoxedStrategy<Model> {
         option::of(any::<u64>()),
         option::of(run()),
         vec(ended_run(), 0..2),
+        option::of(forked()),
     );
     (
         ends,
@@ -359,6 +386,7 @@ pub(crate) fn model() -> BoxedStrategy<Model> {
                 result_ttl_ms: ends.1,
                 replaced: ends.2,
                 runs: ends.3,
+                forked: ends.4,
                 updates,
                 answers,
                 beats,

@@ -82,7 +82,7 @@ impl Driver {
             ..birth()
         };
         let mut next = Self {
-            invocation: self.invocation.supersede(start, birth),
+            invocation: self.invocation.supersede(Invocation::create(start, birth)),
             seq,
             ..self
         };
