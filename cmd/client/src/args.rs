@@ -75,7 +75,7 @@ pub(crate) enum Command {
     /// Tell whether a build decides as journals say, before it is deployed
     #[command(after_help = help::CHECK)]
     Check(CheckArgs),
-    /// Send a signal; it is kept until the workflow waits for it
+    /// Send a signal; it is kept until the workflow waits for it, or for a while by its name alone
     #[command(after_help = help::SIGNAL)]
     Signal(SignalArgs),
     /// Put an item into a queue of an invocation; it is kept until the workflow takes it
@@ -254,6 +254,15 @@ pub(crate) struct SignalArgs {
     /// Data: JSON, @file, or - for stdin [default: null]
     #[arg(long, value_name = "JSON", allow_hyphen_values = true)]
     pub(crate) data: Option<String>,
+    /// To no invocation, but to whichever waits for this name, or will
+    #[arg(long, group = "whom")]
+    pub(crate) by_name: bool,
+    /// How long it is kept while nobody waits for its name [default: 10m]
+    #[arg(long, value_name = "TIME", requires = "by_name", value_parser = timeout)]
+    pub(crate) keep: Option<Duration>,
+    /// Task queue of the workflows that wait for its name [default: default]
+    #[arg(long, value_name = "NAME", requires = "by_name")]
+    pub(crate) queue: Option<String>,
     #[command(flatten)]
     pub(crate) pace: Pace,
 }

@@ -117,6 +117,7 @@ Examples:
   headwater signal order-7 photo --data @photo.json
   headwater signal order-7 go
   headwater signal --where 'workflow=order and key=ada' go --dry-run
+  headwater signal --by-name paid-7 --data '{\"by\": \"ada\"}' --keep 1h
 
 `headwater list --help` tells what can stand in --where. Those that have ended are left alone.";
 

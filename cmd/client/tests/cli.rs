@@ -558,3 +558,43 @@ async fn items_events_updates_and_queries_reach_the_workflow() {
         .says(&["\"for payment\"\n"]);
     processor.stop().await;
 }
+
+#[tokio::test]
+async fn a_signal_by_its_name_reaches_whoever_waits_for_it() {
+    let world = World::start().await;
+    let processor = world.processor().await;
+    let data = "{\"by\": \"ada\"}";
+    let args = [
+        "signal",
+        "--by-name",
+        "paid 7",
+        "--data",
+        data,
+        "--keep",
+        "1h",
+    ];
+    world
+        .run(&args)
+        .await
+        .expect(0)
+        .says(&["Signal paid 7 sent by its name"]);
+    let start = ["start", "paid", "--input", "\"paid 7\"", "--wait"];
+    let ended = world.json(&start).await;
+    assert_eq!(ended["output"], json!({"by": "ada"}));
+    let sent = world
+        .json(&["signal", "--by-name", "other", "--queue", "gpu"])
+        .await;
+    assert_eq!(
+        (&sent["name"], &sent["sent"]),
+        (&json!("other"), &json!(true))
+    );
+    for args in [
+        &["signal", "order-7", "go", "--keep", "1h"][..],
+        &["signal", "--by-name", "order-7", "go"],
+        &["signal", "--by-name", "--where", "status=waiting", "go"],
+        &["signal", "go"],
+    ] {
+        world.run(args).await.expect(2);
+    }
+    processor.stop().await;
+}

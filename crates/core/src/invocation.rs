@@ -16,6 +16,7 @@ mod inputs;
 mod let_go;
 mod lifecycle;
 mod machine;
+mod named;
 mod pending;
 mod query;
 mod replay;

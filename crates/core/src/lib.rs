@@ -10,6 +10,7 @@ pub mod machine;
 pub mod mutant;
 pub mod program;
 pub mod retry;
+pub mod signal_box;
 pub mod typed;
 pub mod workflow;
 
@@ -22,5 +23,6 @@ pub use program::{
     Workflow,
 };
 pub use retry::Retry;
+pub use signal_box::SignalBox;
 pub use typed::{ActivityType, SignalType, WorkflowType};
 pub use workflow::{Context, Saga, Scope, StepInfo};

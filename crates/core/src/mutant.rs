@@ -46,11 +46,15 @@ pub enum Mutant {
     NextStepEarly,
     /// Rule 14: a paused invocation acts on whatever comes.
     PauseActs,
+    /// Rule 7: a signal box forgets what it has taken, and who waits no more.
+    BoxForgets,
+    /// A signal that was given to a step that no longer waited is lost.
+    BoxEatsReturned,
 }
 
 impl Mutant {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::NoInheritance,
         Self::NoSettling,
         Self::StaleRead,
@@ -71,6 +75,8 @@ impl Mutant {
         Self::PagedEffects,
         Self::NextStepEarly,
         Self::PauseActs,
+        Self::BoxForgets,
+        Self::BoxEatsReturned,
     ];
 
     /// The rule of the design, and how it is broken.
@@ -119,6 +125,12 @@ impl Mutant {
                 "rule 2: the next local step starts before the last outcome is stored"
             }
             Self::PauseActs => "rule 14: a paused invocation acts on whatever comes",
+            Self::BoxForgets => {
+                "rule 7: a signal box forgets what it has taken, and who waits no more"
+            }
+            Self::BoxEatsReturned => {
+                "a signal that was given to a step that no longer waited is lost"
+            }
         }
     }
 }

@@ -13,7 +13,7 @@ mod wait;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use headwater_core::{Invocation, KeyQueue, LocalOutcome, Machine};
+use headwater_core::{Invocation, KeyQueue, LocalOutcome, Machine, SignalBox};
 use headwater_store::Verdict;
 use headwater_wire::{Run, names::Address, turn::Root};
 use tokio::sync::mpsc;
@@ -24,6 +24,7 @@ use crate::router::{Delivered, Shared};
 enum Loaded {
     Invocation(Box<Invocation>),
     KeyQueue(Box<KeyQueue>),
+    SignalBox(Box<SignalBox>),
 }
 
 impl Loaded {
@@ -31,6 +32,7 @@ impl Loaded {
         match self {
             Self::Invocation(invocation) => invocation.as_ref(),
             Self::KeyQueue(queue) => queue.as_ref(),
+            Self::SignalBox(signals) => signals.as_ref(),
         }
     }
 
@@ -38,13 +40,14 @@ impl Loaded {
         match self {
             Self::Invocation(invocation) => invocation.as_mut(),
             Self::KeyQueue(queue) => queue.as_mut(),
+            Self::SignalBox(signals) => signals.as_mut(),
         }
     }
 
     fn invocation(&mut self) -> Option<&mut Invocation> {
         match self {
             Self::Invocation(invocation) => Some(invocation),
-            Self::KeyQueue(_) => None,
+            Self::KeyQueue(_) | Self::SignalBox(_) => None,
         }
     }
 }

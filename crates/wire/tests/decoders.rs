@@ -27,6 +27,7 @@ use headwater_wire::{
     names::{Address, TimerId},
     pb,
     send::Sent,
+    signal_box::SignalBoxValue,
     task::Reply,
     topology::Topology,
     turn::{EffectTag, LastTurn, Root},
@@ -92,6 +93,7 @@ table! {
     // Values and pages.
     value: (Value, JournalPart) = Codec { write: |(value, journal)| value.encode(journal).unwrap(), read: |b| said(Value::decode(b)) }, any_of::value();
     key_queue: KeyQueueValue = Codec { write: |it| it.encode().unwrap(), read: |b| said(KeyQueueValue::decode(b)) }, any_of::key_queue();
+    signal_box: SignalBoxValue = Codec { write: |it| it.encode().unwrap(), read: |b| said(SignalBoxValue::decode(b)) }, any_of::signal_box::value();
     member: Member = Codec { write: |it| it.encode().unwrap(), read: |b| said(Member::decode(b)) }, any_of::member();
     topology: Topology = Codec { write: |it| it.encode().unwrap(), read: |b| said(Topology::decode(b)) }, any_of::topology();
     page: Lines = Codec { write: |it| it.to_page().into_bytes(), read: read_page }, any_of::lines();
@@ -302,11 +304,13 @@ proptest! {
     }
 
     #[test]
-    fn a_value_of_a_newer_format_is_said_to_be_so((value, journal) in any_of::value(), queue in any_of::key_queue(), format in 2u32..) {
+    fn a_value_of_a_newer_format_is_said_to_be_so((value, journal) in any_of::value(), queue in any_of::key_queue(), signals in any_of::signal_box::value(), format in 2u32..) {
         let (value, queue) = (Value { format, ..value }, KeyQueueValue { format, ..queue });
+        let signals = SignalBoxValue { format, ..signals };
         let newer = format!("the value has format {format}, this build reads up to 1: use a newer build");
         prop_assert_eq!(said(Value::decode(&value.encode(&journal).unwrap())), Err(newer.clone()));
         prop_assert_eq!(said(KeyQueueValue::decode(&queue.encode().unwrap())), Err(newer.clone()));
+        prop_assert_eq!(said(SignalBoxValue::decode(&signals.encode().unwrap())), Err(newer.clone()));
         // Whatever else a newer build has changed.
         let unlike = format!("{{\"format\":{format},\"journal\":7,\"id\":[]}}");
         prop_assert_eq!(said(Value::decode(unlike.as_bytes())), Err(newer.clone()));

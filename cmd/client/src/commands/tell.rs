@@ -51,6 +51,9 @@ pub(crate) async fn signal(globals: &Globals, args: &SignalArgs) -> Result<(), P
     };
     let session = Session::open(globals).await?;
     let name = args.name.as_str();
+    if args.by_name {
+        return signal_named(&session, args, data).await;
+    }
     if let Some(filter) = &args.whom.filter {
         let words = ["Signal sent to", "Would signal"];
         let signal = |bulk: Bulk| bulk.signal_payload(name, data);
@@ -74,6 +77,38 @@ pub(crate) async fn signal(globals: &Globals, args: &SignalArgs) -> Result<(), P
         shown(id.as_str())
     );
     tell(&session, &told, &text)
+}
+
+/// The result of a signal to a name.
+#[derive(Serialize)]
+struct ToldByName<'a> {
+    name: &'a str,
+    sent: bool,
+    signal_id: &'a str,
+}
+
+async fn signal_named(session: &Session, args: &SignalArgs, data: Payload) -> Result<(), Problem> {
+    let name = args.name.as_str();
+    let mut signal = session.client.signal_named_payload(name, Ok(data));
+    if let Some(keep) = args.keep {
+        signal = signal.keep(keep);
+    }
+    if let Some(queue) = &args.queue {
+        signal = signal.queue(queue);
+    }
+    let signal_id = signal.await?;
+    let out = session.out;
+    match out.is_json() {
+        true => out.json(&ToldByName {
+            name,
+            sent: true,
+            signal_id: &signal_id,
+        }),
+        false => out.line(format_args!(
+            "Signal {} sent by its name; it is kept for a while until a workflow waits for it",
+            shown(name)
+        )),
+    }
 }
 
 pub(crate) async fn cancel(session: &Session, args: &CancelArgs) -> Result<(), Problem> {

@@ -126,6 +126,10 @@ impl World {
             .unwrap()
             .workflow("rounds", rounds)
             .unwrap()
+            .workflow("paid", |ctx: Context, name: String| async move {
+                ctx.wait_for::<Value>(name).await
+            })
+            .unwrap()
             .start()
             .await
             .unwrap()

@@ -174,6 +174,7 @@ pub(super) fn asked_by(outcome: &Outcome, sent: &Sent) -> bool {
     let asker = match command {
         SentCommand::Start(start) | SentCommand::Submit { start, .. } => Some(&start.asker),
         SentCommand::Hook(hook) => hook.asker.as_ref(),
+        SentCommand::Await(wait) => return (wait.run, wait.step) == (outcome.run, outcome.step),
         _ => None,
     };
     matches!(asker, Some(Asker::Parent { run, step, .. }) if *run == outcome.run && *step == outcome.step)

@@ -161,6 +161,7 @@ impl Invocation {
                 result,
             } => self.hook_answered(id, result),
             Entry::Answer { .. } => self.answer_decided(entry, now),
+            Entry::Named { step, name } => self.named_decided(*step, name),
             Entry::Send { .. } | Entry::Emit { .. } => self.send_decided(entry),
             _ => {}
         }

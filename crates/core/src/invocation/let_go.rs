@@ -41,7 +41,8 @@ impl Invocation {
                     self.stop(step, topic, why);
                 }
             }
-            What::Run { .. } | What::Timer | What::Signal { .. } | What::Named { .. } => {}
+            What::Named { name } => self.withdraw(step, name, why),
+            What::Run { .. } | What::Timer | What::Signal { .. } => {}
         }
     }
 

@@ -11,6 +11,7 @@ mod hooks;
 mod lifecycle;
 mod map;
 mod model;
+mod named;
 mod next_version;
 mod partial;
 mod retry;

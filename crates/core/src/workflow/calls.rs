@@ -115,15 +115,53 @@ pub(super) fn decode<T: DeserializeOwned>(
 }
 
 /// Waiting for a signal, an event, or an item of a queue; await it. Made by
-/// [`Context::signal`](super::Context::signal), [`Context::event`](super::Context::event) and
-/// [`Queue::pop`](super::Queue::pop).
+/// [`Context::signal`](super::Context::signal), [`Context::wait_for`](super::Context::wait_for),
+/// [`Context::event`](super::Context::event) and [`Queue::pop`](super::Queue::pop).
 #[must_use = "a wait does nothing until it is awaited"]
 pub struct SignalWait<T> {
     pub(super) shared: Arc<Shared>,
-    pub(super) channel: Channel,
+    pub(super) source: Source,
     pub(super) name: String,
     pub(super) timeout: Option<std::result::Result<Duration, DurationError>>,
     pub(super) output: PhantomData<fn() -> T>,
+}
+
+/// Where a signal comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Source {
+    /// It is sent to this invocation.
+    Channel(Channel),
+    /// The box of its name gives it.
+    Box,
+}
+
+impl Source {
+    fn decision(self, step: u32, name: String) -> Decision {
+        match self {
+            Self::Box => Decision::Named { step, name },
+            Self::Channel(channel) => Decision::Signal {
+                step,
+                name,
+                channel,
+            },
+        }
+    }
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Channel(channel) => channel.as_str(),
+            Self::Box => Channel::Signal.as_str(),
+        }
+    }
+
+    /// That nothing has come.
+    fn nothing(self) -> &'static str {
+        match self {
+            Self::Channel(Channel::Queue) => "nothing in the queue",
+            Self::Channel(Channel::Event) => "no event",
+            Self::Channel(Channel::Signal | Channel::Update) | Self::Box => "no signal",
+        }
+    }
 }
 
 impl<T> SignalWait<T> {
@@ -142,7 +180,7 @@ impl<T: DeserializeOwned> IntoFuture for SignalWait<T> {
     fn into_future(self) -> SignalFuture<T> {
         let Self {
             shared,
-            channel,
+            source,
             name,
             timeout,
             ..
@@ -151,13 +189,11 @@ impl<T: DeserializeOwned> IntoFuture for SignalWait<T> {
         let sleep = timeout.map(|timeout| Sleep::after(&shared, timeout));
         let signal = name.clone();
         SignalFuture {
-            step: Some(Step::new(&shared, move |step, _| Decision::Signal {
-                step,
-                name: signal,
-                channel,
+            step: Some(Step::new(&shared, move |step, _| {
+                source.decision(step, signal)
             })),
             sleep,
-            channel,
+            source,
             name,
             limit,
             output: PhantomData,
@@ -170,7 +206,7 @@ impl<T: DeserializeOwned> IntoFuture for SignalWait<T> {
 pub struct SignalFuture<T> {
     step: Option<Step>,
     sleep: Option<Sleep>,
-    channel: Channel,
+    source: Source,
     name: String,
     limit: Duration,
     output: PhantomData<fn() -> T>,
@@ -185,7 +221,7 @@ impl<T: DeserializeOwned> Future for SignalFuture<T> {
         };
         if let Poll::Ready(outcome) = step.poll(cx) {
             this.sleep = None;
-            let what = || format!("{} {:?}", this.channel.as_str(), this.name);
+            let what = || format!("{} {:?}", this.source.as_str(), this.name);
             return Poll::Ready(decode(what, outcome));
         }
         let Some(sleep) = &mut this.sleep else {
@@ -196,11 +232,7 @@ impl<T: DeserializeOwned> Future for SignalFuture<T> {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
             Poll::Ready(Ok(())) => {
                 this.step = None;
-                let what = match this.channel {
-                    Channel::Queue => "nothing in the queue",
-                    Channel::Event => "no event",
-                    Channel::Signal | Channel::Update => "no signal",
-                };
+                let what = this.source.nothing();
                 let message = format!("{what} {:?} within {:?}", this.name, this.limit);
                 let failure = Failure::new(Code::TIMEOUT, message);
                 Poll::Ready(Err(Error::from_failure(failure)))

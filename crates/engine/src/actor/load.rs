@@ -4,12 +4,12 @@
 use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use headwater_core::{
-    Effect, Invocation, KeyQueue, Workflow,
+    Effect, Invocation, KeyQueue, SignalBox, Workflow,
     invocation::{Birth, answer_of_nobody},
     mutant::{Mutant, is_broken},
 };
 use headwater_store::{Bucket, Read, Record, StoreError, Verdict};
-use headwater_wire::{Code, Command, Failure, Status, Value, command::Start, id::Owner};
+use headwater_wire::{Code, Command, Failure, Key, Status, Value, command::Start, id::Owner};
 
 use super::{Actor, Loaded};
 use crate::{
@@ -28,13 +28,6 @@ impl Actor {
     /// Load or create the machine. False if there is none and nothing in hand can create it.
     pub(super) async fn load(&mut self) -> bool {
         if self.queue.is_empty() {
-            return false;
-        }
-        if !self.is_invocation()
-            && let Ok(Owner::SignalBox { .. }) = self.address.key.owner()
-        {
-            self.give_up_all("a signal box is not served by this build")
-                .await;
             return false;
         }
         if !self.must_read && self.is_invocation() && self.queue.iter().any(is_new_start) {
@@ -85,9 +78,7 @@ impl Actor {
         self.cold = true;
         let retention = self.shared.config.retention;
         if key.is_built_in() {
-            let queue = KeyQueue::load(&record.value, record.revision, retention)
-                .map_err(|error| ReadError::Unreadable(error.to_string()))?;
-            self.loaded = Some(Loaded::KeyQueue(Box::new(queue)));
+            self.loaded = Some(built_in(&key, &record, retention)?);
         } else {
             let pages = run_pages(&record.value)?;
             self.pages = match pages.is_empty() {
@@ -129,8 +120,11 @@ impl Actor {
         }
     }
 
-    /// There is no value. Only a start or a submission creates one.
+    /// There is no value. Only a start or a submission creates one, or what comes to a signal box.
     async fn create(&mut self) -> bool {
+        if let Ok(Owner::SignalBox { name, .. }) = self.address.key.owner() {
+            return self.create_box(&name);
+        }
         let creates = |delivered: &Delivered| {
             matches!(delivered.command, Command::Start(_) | Command::Submit(_))
         };
@@ -168,12 +162,21 @@ impl Actor {
                     }
                 }
             }
-            Ok(Owner::SignalBox { .. }) => false, // given up before
+            Ok(Owner::SignalBox { .. }) => false, // created before
             Err(error) => {
                 self.give_up_all(&error.to_string()).await;
                 false
             }
         }
+    }
+
+    fn create_box(&mut self, name: &str) -> bool {
+        let (address, retention) = (&self.address, self.shared.config.retention);
+        let signals = SignalBox::create(name, &address.queue, address.partition, retention);
+        self.loaded = Some(Loaded::SignalBox(Box::new(signals)));
+        self.settled = true;
+        self.cold = false;
+        true
     }
 
     /// Nothing in hand can ever be used here.
@@ -373,6 +376,18 @@ pub(super) struct Chosen {
     pub(super) version: String,
     /// None: nobody has it.
     pub(super) workflow: Option<Arc<dyn Workflow>>,
+}
+
+/// The built-in program of a key.
+fn built_in(key: &Key, record: &Record, retention: Duration) -> Result<Loaded, ReadError> {
+    let (bytes, revision) = (&record.value, record.revision);
+    let loaded = match key.owner() {
+        Ok(Owner::SignalBox { .. }) => SignalBox::load(bytes, revision, retention)
+            .map(|signals| Loaded::SignalBox(Box::new(signals))),
+        _ => KeyQueue::load(bytes, revision, retention)
+            .map(|queue| Loaded::KeyQueue(Box::new(queue))),
+    };
+    loaded.map_err(|error| ReadError::Unreadable(error.to_string()))
 }
 
 enum ReadError {

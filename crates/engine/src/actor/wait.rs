@@ -174,7 +174,7 @@ impl Actor {
                 let sleeps = invocation.sleeps_until().is_some_and(|due| due > awake_by);
                 !invocation.value().status.is_ended() && !sleeps
             }
-            Some(Loaded::KeyQueue(_)) => true,
+            Some(Loaded::KeyQueue(_) | Loaded::SignalBox(_)) => true,
             None => false,
         };
         match keep {

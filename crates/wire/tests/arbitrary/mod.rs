@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 mod model;
+pub(crate) mod signal_box;
 
 pub(crate) use model::*;
 

@@ -1,0 +1,356 @@
+//! The signal box: keeps the signals that are addressed by a name alone until a step waits for one,
+//! and the steps that wait until a signal comes.
+//!
+//! Signals are given in their order to the steps in theirs, each once. What expires is looked at
+//! when something comes: a box sets no timers. Its own commands create it.
+
+use std::time::Duration;
+
+use headwater_wire::{
+    Command, Partition, Run, Status, Timestamp,
+    command::{Channel, Outcome, Signal},
+    limits,
+    send::{Recipient, Sent, SentCommand},
+    signal_box::{Await, KeptSignal, Over, Served, SignalBoxValue, Taken, Unawait},
+    turn::{LastTurn, Root},
+    value::ValueError,
+};
+
+use crate::{
+    machine::{Effect, Machine, Placement, Turn, address, root_of},
+    mutant::{Mutant, is_broken},
+};
+
+/// A signal box in an engine's memory.
+pub struct SignalBox {
+    value: SignalBoxValue,
+    revision: u64,
+    retention: Duration,
+    dirty: bool,
+    roots: Vec<Root>,
+    sends: Vec<Sent>,
+    sent_bytes: usize,
+}
+
+impl SignalBox {
+    /// The box of a name that was never used, or not for longer than the retention.
+    #[must_use]
+    pub fn create(name: &str, queue: &str, partition: Partition, retention: Duration) -> Self {
+        let value = SignalBoxValue {
+            format: limits::VALUE_FORMAT,
+            program: "signal box".to_owned(),
+            name: name.to_owned(),
+            status: Status::Waiting,
+            why: String::new(),
+            queue: queue.to_owned(),
+            partition,
+            updated_at: Timestamp::default(),
+            waiting: Vec::new(),
+            signals: Vec::new(),
+            served: Vec::new(),
+            over: Vec::new(),
+            taken: Vec::new(),
+            turn: LastTurn::default(),
+            sends: Vec::new(),
+        };
+        Self::of(value, 0, retention)
+    }
+
+    fn of(value: SignalBoxValue, revision: u64, retention: Duration) -> Self {
+        Self {
+            value,
+            revision,
+            retention: retention.max(limits::RETENTION_MIN),
+            dirty: false,
+            roots: Vec::new(),
+            sends: Vec::new(),
+            sent_bytes: 0,
+        }
+    }
+
+    /// Read a stored value.
+    pub fn load(bytes: &[u8], revision: u64, retention: Duration) -> Result<Self, ValueError> {
+        let value = SignalBoxValue::decode(bytes)?;
+        Ok(Self::of(value, revision, retention))
+    }
+
+    /// The state.
+    #[must_use]
+    pub fn value(&self) -> &SignalBoxValue {
+        &self.value
+    }
+
+    fn place_signal(&self, signal: &Signal) -> Placement {
+        let value = &self.value;
+        if signal.channel != Channel::Signal {
+            return Placement::Foreign("not a signal, sent to a signal box");
+        }
+        if value.taken.iter().any(|taken| taken.id == signal.id) {
+            return Placement::Taken;
+        }
+        if value.taken.len() >= limits::BOX_REMEMBERED_LATELY_MAX {
+            return Placement::Foreign("too many signals of this name in a short time");
+        }
+        let bytes = signal.data.bytes().len() + bytes_of(&value.signals);
+        let is_full = value.signals.len() >= limits::BOX_SIGNALS_MAX
+            || (!value.signals.is_empty() && bytes > limits::PAYLOAD_BYTES_MAX);
+        match is_full {
+            true => Placement::Foreign("the box has no room for more signals of this name"),
+            false => Placement::Take,
+        }
+    }
+
+    fn place_await(&self, wait: &Await) -> Placement {
+        let value = &self.value;
+        let waits = |other: &Await| (other.run, other.step) == (wait.run, wait.step);
+        if value.waiting.iter().any(waits) || self.is_over(wait.run, wait.step) {
+            Placement::Taken
+        } else if value.waiting.len() >= limits::BOX_WAITING_MAX {
+            Placement::Wait
+        } else {
+            Placement::Take
+        }
+    }
+
+    fn place_unawait(&self, wait: &Unawait) -> Placement {
+        let Unawait { run, step, .. } = *wait;
+        // A signal that it was given comes back.
+        let was_served = self
+            .value
+            .served
+            .iter()
+            .any(|s| (s.run, s.step) == (run, step));
+        match self.is_over(run, step) && !was_served {
+            true => Placement::Taken,
+            false => Placement::Take,
+        }
+    }
+
+    fn is_over(&self, run: Run, step: u32) -> bool {
+        let over = &self.value.over;
+        over.iter().any(|over| (over.run, over.step) == (run, step))
+    }
+
+    fn take_signal(&mut self, signal: Signal, now: Timestamp) {
+        let Signal {
+            id, data, keep_ms, ..
+        } = signal;
+        let keep = keep_ms.map_or(limits::NAMED_SIGNAL_KEPT, Duration::from_millis);
+        self.value.taken.push(Taken {
+            id: id.clone(),
+            at: now,
+        });
+        self.value.signals.push(KeptSignal {
+            id,
+            data,
+            kept_until: now.after(keep),
+        });
+    }
+
+    /// It waits no more. What it was given and has not got is the next that is given.
+    fn take_unawait(&mut self, wait: &Unawait, now: Timestamp) {
+        let Unawait { run, step, .. } = *wait;
+        let is = |of_run: Run, of_step: u32| (of_run, of_step) == (run, step);
+        self.value.waiting.retain(|wait| !is(wait.run, wait.step));
+        let served = &mut self.value.served;
+        let back = served.iter().position(|served| is(served.run, served.step));
+        match back.map(|index| served.remove(index)) {
+            Some(Served { signal, .. }) if !is_broken(Mutant::BoxEatsReturned) => {
+                self.value.signals.insert(0, signal);
+            }
+            _ => {}
+        }
+        self.end_wait(run, step, now);
+    }
+
+    fn end_wait(&mut self, run: Run, step: u32, at: Timestamp) {
+        if !self.is_over(run, step) {
+            self.value.over.push(Over { run, step, at });
+        }
+    }
+
+    /// Give what is there to who waits, as far as both go.
+    fn serve(&mut self, now: Timestamp) {
+        self.value.signals.retain(|signal| signal.kept_until > now);
+        while !self.value.signals.is_empty() && !self.value.waiting.is_empty() {
+            let signal = self.value.signals.remove(0);
+            let wait = self.value.waiting.remove(0);
+            self.give(wait, signal, now);
+        }
+    }
+
+    fn give(&mut self, wait: Await, signal: KeptSignal, now: Timestamp) {
+        let Await {
+            invocation,
+            queue,
+            partition,
+            run,
+            step,
+        } = wait;
+        self.end_wait(run, step, now);
+        let outcome = Outcome {
+            run,
+            step,
+            attempt: 1,
+            result: Ok(signal.data.clone()),
+            worker: String::new(),
+        };
+        self.sent_bytes += signal.data.bytes().len();
+        self.sends.push(Sent::Command {
+            to: Recipient::from(address(&queue, partition, &invocation)),
+            command: SentCommand::Outcome(outcome),
+        });
+        self.value.served.push(Served { run, step, signal });
+    }
+
+    /// What can come no more, or could only come to be dropped, is forgotten; and what there is no
+    /// room for, the oldest first.
+    fn forget(&mut self, now: Timestamp) {
+        let value = &mut self.value;
+        value.served.retain(|served| served.signal.kept_until > now);
+        let served = |served: &Served| served.signal.data.bytes().len();
+        let mut bytes = bytes_of(&value.signals) + value.served.iter().map(served).sum::<usize>();
+        // Of this very turn at least one is kept: it stands in what is sent too.
+        while bytes > limits::PAYLOAD_BYTES_MAX && value.served.len() > 1 {
+            bytes -= served(&value.served.remove(0));
+        }
+        let is_broken = is_broken(Mutant::BoxForgets);
+        forget_old(&mut value.over, |over| over.at, now, self.retention);
+        forget_old(&mut value.taken, |taken| taken.at, now, self.retention);
+        let beyond = value
+            .over
+            .len()
+            .saturating_sub(limits::BOX_REMEMBERED_LATELY_MAX);
+        value.over.drain(..beyond);
+        if is_broken {
+            value.over.clear();
+            value.taken.clear();
+        }
+    }
+
+    fn why(&self) -> String {
+        match (self.value.waiting.len(), self.value.signals.len()) {
+            (0, 0) => "nothing waits".to_owned(),
+            (0, signals) => format!("{signals} signals are kept until somebody waits for them"),
+            (waiting, _) => format!("{waiting} steps wait for a signal"),
+        }
+    }
+
+    /// How long it is kept: for as long as what it remembers may come again, and what it keeps is
+    /// kept; a box at which somebody waits, for good.
+    fn ttl(&self, now: Timestamp) -> Option<Duration> {
+        if !self.value.waiting.is_empty() {
+            return None;
+        }
+        let kept = self.value.signals.iter().map(|s| s.kept_until.since(now));
+        Some((self.retention * 2).max(kept.max().unwrap_or_default()))
+    }
+}
+
+fn bytes_of(signals: &[KeptSignal]) -> usize {
+    signals.iter().map(|signal| signal.data.bytes().len()).sum()
+}
+
+/// Forget what is older than the retention; of very many also what is not of late.
+fn forget_old<T>(
+    all: &mut Vec<T>,
+    at: impl Fn(&T) -> Timestamp,
+    now: Timestamp,
+    retention: Duration,
+) {
+    let beyond = all.len().saturating_sub(limits::BOX_REMEMBERED_MAX);
+    let mut index = 0;
+    all.retain(|one| {
+        index += 1;
+        let age = now.since(at(one));
+        age <= retention && (index > beyond || age <= limits::SIGNALS_TAKEN_KEPT)
+    });
+}
+
+impl Machine for SignalBox {
+    fn place(&self, command: &Command, seq: u64, _stored_at: Timestamp) -> Placement {
+        // What the last turn rests on was taken.
+        if self.value.turn.roots.contains(&root_of(command, seq)) {
+            return Placement::Taken;
+        }
+        match command {
+            Command::Signal(signal) => self.place_signal(signal),
+            Command::Await(wait) => self.place_await(wait),
+            Command::Unawait(wait) => self.place_unawait(wait),
+            _ => Placement::Foreign("a command for an invocation, sent to a signal box"),
+        }
+    }
+
+    fn take(&mut self, command: Command, seq: u64, now: Timestamp) {
+        let root = root_of(&command, seq);
+        if !self.roots.contains(&root) {
+            self.roots.push(root);
+        }
+        self.dirty = true;
+        match command {
+            Command::Signal(signal) => self.take_signal(signal, now),
+            Command::Await(wait) => self.value.waiting.push(wait),
+            Command::Unawait(wait) => self.take_unawait(&wait, now),
+            _ => {}
+        }
+        self.serve(now);
+    }
+
+    fn has_turn(&self) -> bool {
+        self.dirty
+    }
+
+    fn turn_is_full(&self) -> bool {
+        self.sent_bytes >= limits::TURN_BYTES_MAX || self.sends.len() >= limits::TURN_EFFECTS_MAX
+    }
+
+    fn prepare(&mut self, now: Timestamp, id: String) -> Result<Turn, String> {
+        self.forget(now);
+        self.value.why = self.why();
+        self.value.updated_at = now.max(self.value.updated_at);
+        self.value.sends = std::mem::take(&mut self.sends);
+        self.value.turn = LastTurn {
+            number: self.value.turn.number + 1,
+            id: id.clone(),
+            roots: std::mem::take(&mut self.roots),
+            effects: Vec::new(),
+            partial: false,
+        };
+        self.dirty = false;
+        self.sent_bytes = 0;
+        Ok(Turn {
+            expected: self.revision,
+            value: self.value.encode().map_err(|error| error.to_string())?,
+            ttl: self.ttl(now),
+            page: None,
+            id,
+        })
+    }
+
+    fn committed(&mut self, revision: u64) {
+        self.revision = revision;
+    }
+
+    fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn last_turn(&self) -> &LastTurn {
+        &self.value.turn
+    }
+
+    fn effects(&self) -> Vec<Effect> {
+        let sends = self.value.sends.iter();
+        sends
+            .map(|sent| Effect::Send(Box::new(sent.clone())))
+            .collect()
+    }
+
+    fn proves(&self, _command: &Command, _effect: &Effect) -> bool {
+        false
+    }
+
+    fn is_anchor(&self, _root: &Root) -> bool {
+        false
+    }
+}

@@ -1,0 +1,270 @@
+//! A signal box, turn by turn: after each it is loaded from its bytes and goes on from there.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::time::Duration;
+
+use headwater_core::{Effect, Machine, Placement, SignalBox};
+use headwater_wire::{
+    Command, InvocationId, Partition, Payload, Run, Timestamp,
+    command::{Channel, Outcome, Signal},
+    limits,
+    send::{Sent, SentCommand},
+    signal_box::{Await, Unawait},
+};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+struct Driver {
+    signals: SignalBox,
+    now: Timestamp,
+    seq: u64,
+    ttl: Option<Duration>,
+}
+
+fn signal(id: &str) -> Signal {
+    let data = Payload::from_json_text(&format!("\"{id}\"")).unwrap();
+    Signal::new(id, "paid", data)
+}
+
+fn run(start: u64) -> Run {
+    Run {
+        start,
+        continued: 0,
+    }
+}
+
+/// The wait of step 1 of the run with this number.
+fn wait(start: u64) -> Command {
+    Command::Await(Await {
+        invocation: InvocationId::new(format!("order-{start}")).unwrap(),
+        queue: "default".into(),
+        partition: Partition(2),
+        run: run(start),
+        step: 1,
+    })
+}
+
+fn unwait(start: u64) -> Command {
+    Command::Unawait(Unawait {
+        invocation: InvocationId::new(format!("order-{start}")).unwrap(),
+        run: run(start),
+        step: 1,
+    })
+}
+
+impl Driver {
+    fn new() -> Self {
+        Self {
+            signals: SignalBox::create("paid", "default", Partition(1), HOUR),
+            now: Timestamp::from_micros(1_000_000_000_000_000),
+            seq: 10,
+            ttl: None,
+        }
+    }
+
+    fn place(&self, command: &Command) -> Placement {
+        self.signals.place(command, self.seq + 1, self.now)
+    }
+
+    /// Take a command, store it, go on in another process. Answers whom it gave what.
+    fn give(&mut self, command: Command) -> Vec<(u64, String)> {
+        assert_eq!(self.place(&command), Placement::Take, "{command:?}");
+        self.seq += 1;
+        self.signals.take(command.clone(), self.seq, self.now);
+        let id = format!("t{}", self.seq);
+        let turn = self.signals.prepare(self.now, id).unwrap();
+        assert_eq!(turn.expected, self.signals.revision());
+        let revision = turn.expected + 1;
+        self.signals.committed(revision);
+        self.ttl = turn.ttl;
+        let stored = SignalBox::load(&turn.value, revision, HOUR).unwrap();
+        assert_eq!(stored.effects(), self.signals.effects());
+        self.signals = stored;
+        let again = self.signals.place(&command, self.seq, self.now);
+        assert_eq!(again, Placement::Taken, "what the last turn rests on");
+        self.given()
+    }
+
+    fn given(&self) -> Vec<(u64, String)> {
+        let given = |effect| {
+            let Effect::Send(sent) = effect else {
+                panic!("{effect:?}");
+            };
+            let Sent::Command { to, command } = *sent else {
+                panic!("it sends nothing else");
+            };
+            let SentCommand::Outcome(Outcome { run, result, .. }) = command else {
+                panic!("{command:?}");
+            };
+            assert_eq!(to.key.as_str(), format!("order-{}", run.start));
+            assert_eq!(to.partition, Some(Partition(2)));
+            (run.start, result.unwrap().decode().unwrap())
+        };
+        self.signals.effects().into_iter().map(given).collect()
+    }
+
+    fn signal(&mut self, id: &str) -> Vec<(u64, String)> {
+        self.give(Command::Signal(signal(id)))
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now = self.now.after(time);
+    }
+}
+
+fn to(start: u64, id: &str) -> Vec<(u64, String)> {
+    vec![(start, id.to_owned())]
+}
+
+#[test]
+fn signals_and_waits_meet_in_their_order_whichever_come_first() {
+    let mut driver = Driver::new();
+    for id in ["a", "b"] {
+        assert_eq!(driver.signal(id), []);
+    }
+    assert_eq!(driver.give(wait(1)), to(1, "a"));
+    assert_eq!(driver.give(wait(2)), to(2, "b"));
+    for start in [3, 4] {
+        assert_eq!(driver.give(wait(start)), []);
+    }
+    assert_eq!(driver.ttl, None, "somebody waits");
+    assert_eq!(driver.signal("c"), to(3, "c"));
+    assert_eq!(driver.signal("d"), to(4, "d"));
+    assert_eq!(driver.ttl, Some(2 * HOUR));
+}
+
+#[test]
+fn what_comes_again_is_known() {
+    let mut driver = Driver::new();
+    driver.signal("a");
+    driver.give(wait(1));
+    driver.give(wait(2));
+    for known in [Command::Signal(signal("a")), wait(1), wait(2)] {
+        assert_eq!(driver.place(&known), Placement::Taken);
+    }
+    driver.give(unwait(2));
+    assert_eq!(driver.place(&unwait(2)), Placement::Taken);
+    assert_eq!(
+        driver.place(&wait(2)),
+        Placement::Taken,
+        "also if it was late"
+    );
+    driver.pass(HOUR);
+    driver.signal("b");
+    assert_eq!(driver.place(&wait(1)), Placement::Taken);
+    driver.pass(Duration::from_secs(1));
+    driver.signal("c");
+    assert_eq!(driver.place(&wait(1)), Placement::Take, "forgotten by now");
+}
+
+#[test]
+fn a_wait_that_was_withdrawn_before_it_came_never_waits() {
+    let mut driver = Driver::new();
+    assert_eq!(driver.give(unwait(1)), []);
+    assert_eq!(driver.place(&wait(1)), Placement::Taken);
+    driver.signal("a");
+    assert_eq!(driver.signals.value().signals.len(), 1);
+}
+
+#[test]
+fn a_signal_that_its_step_did_not_get_comes_back_and_is_the_next() {
+    let mut driver = Driver::new();
+    driver.give(wait(1));
+    driver.signal("a");
+    driver.signal("b");
+    assert_eq!(driver.give(unwait(1)), []);
+    assert_eq!(driver.place(&unwait(1)), Placement::Taken);
+    assert_eq!(driver.give(wait(2)), to(2, "a"));
+    driver.give(wait(3));
+    driver.give(wait(4));
+    assert_eq!(driver.give(unwait(3)), to(4, "b"), "at once to who waits");
+}
+
+#[test]
+fn a_signal_is_kept_for_ten_minutes_or_as_its_sender_says() {
+    let mut driver = Driver::new();
+    let kept = |id: &str, keep_ms| {
+        Command::Signal(Signal {
+            keep_ms: Some(keep_ms),
+            ..signal(id)
+        })
+    };
+    driver.give(kept("short", 1_000));
+    driver.signal("usual");
+    driver.give(kept("long", 10 * 3_600_000));
+    assert_eq!(
+        driver.ttl,
+        Some(10 * HOUR),
+        "the box outlives what it keeps"
+    );
+    driver.pass(Duration::from_secs(2));
+    assert_eq!(driver.give(wait(1)), to(1, "usual"));
+    driver.pass(limits::NAMED_SIGNAL_KEPT);
+    driver.give(unwait(1));
+    assert_eq!(
+        driver.give(wait(2)),
+        to(2, "long"),
+        "what came back was over"
+    );
+    assert_eq!(driver.give(wait(3)), []);
+}
+
+#[test]
+fn a_box_has_limits() {
+    let mut driver = Driver::new();
+    let large = |id: &str| {
+        let data = Payload::encode(&"x".repeat(200_000)).unwrap();
+        Command::Signal(Signal::new(id, "paid", data))
+    };
+    driver.give(large("a"));
+    let full = driver.place(&large("b"));
+    assert!(matches!(full, Placement::Foreign(_)), "{full:?}");
+    driver.signal("c");
+    for start in 1..=20 {
+        if start > 2 {
+            driver.give(large(&format!("l{start}")));
+        }
+        driver.give(wait(start));
+    }
+    let bytes = driver.signals.value().encode().unwrap().len();
+    assert!(bytes < limits::VALUE_BYTES_MAX / 2, "{bytes}");
+    for start in 100..100 + limits::BOX_WAITING_MAX as u64 {
+        driver.give(wait(start));
+    }
+    assert_eq!(driver.place(&wait(99)), Placement::Wait);
+    driver.signal("d");
+    assert_eq!(driver.place(&wait(99)), Placement::Take);
+}
+
+#[test]
+fn of_very_many_only_the_late_ones_are_remembered() {
+    let mut driver = Driver::new();
+    let remembered = |driver: &Driver| driver.signals.value().taken.len();
+    for n in 0..limits::BOX_REMEMBERED_LATELY_MAX {
+        driver.signal(&format!("s{n}"));
+        driver.give(wait(n as u64));
+    }
+    let refused = driver.place(&Command::Signal(signal("more")));
+    assert!(matches!(refused, Placement::Foreign(_)), "{refused:?}");
+    driver.pass(limits::SIGNALS_TAKEN_KEPT * 2);
+    driver.give(wait(1_000_000));
+    assert_eq!(remembered(&driver), limits::BOX_REMEMBERED_MAX);
+    assert_eq!(
+        driver.signals.value().over.len(),
+        limits::BOX_REMEMBERED_MAX
+    );
+}
+
+#[test]
+fn what_is_not_for_a_box_is_refused() {
+    let driver = Driver::new();
+    let event = Command::Signal(Signal {
+        channel: Channel::Event,
+        ..signal("a")
+    });
+    let resume = Command::Resume { id: "r".into() };
+    for command in [event, resume] {
+        let placed = driver.place(&command);
+        assert!(matches!(placed, Placement::Foreign(_)), "{placed:?}");
+    }
+}
