@@ -12,7 +12,7 @@ use headwater_wire::InvocationId;
 use crate::{
     cast::Stage,
     dice::Dice,
-    script::{Script, WORKFLOW, channel_of, data_of},
+    script::{Script, WORKFLOW, channel_of, data_of, named_signals},
     truth::Role,
 };
 
@@ -83,6 +83,20 @@ pub fn plan(seed: u64, chaos_ms: u64) -> Vec<Planned> {
             at_ms,
             signals,
         });
+    }
+    all
+}
+
+/// Signals by their name alone: name, number, when, and how often the same one is sent.
+#[must_use]
+pub fn plan_named(seed: u64, chaos_ms: u64, plan: &[Planned]) -> Vec<(String, u32, u64, u32)> {
+    let mut dice = Dice::new(seed, "names");
+    let mut all = Vec::new();
+    for (name, wanted) in named_signals(plan.iter().map(|planned| &planned.script)) {
+        for number in 0..wanted {
+            let repeats = if dice.chance(0.3) { 2 } else { 1 };
+            all.push((name.clone(), number, dice.below(chaos_ms), repeats));
+        }
     }
     all
 }
@@ -160,6 +174,16 @@ impl Clients {
         }
     }
 
+    /// Send a signal by its name alone, some of them twice.
+    pub fn send_named(&self, signal: &(String, u32, u64, u32), rival: &Self) {
+        let (name, number, at, repeats) = signal;
+        for repeat in 0..*repeats {
+            let sender = if repeat == 0 { self } else { rival };
+            let at = at + u64::from(repeat) * 700;
+            sender.go(sender.clone().signal_named(name.clone(), *number, at));
+        }
+    }
+
     fn go(&self, future: impl Future<Output = ()> + Send + 'static) {
         self.answers().busy += 1;
         let clients = self.clone();
@@ -226,6 +250,18 @@ impl Clients {
             let client = &self.client;
             let sent = client.send_on(channel, &id, &name, data.clone(), id_of_sender);
             match sent.await {
+                Ok(_) => return,
+                Err(_) => self.again_soon().await,
+            }
+        }
+    }
+
+    async fn signal_named(self, name: String, number: u32, at_ms: u64) {
+        self.wait_until(at_ms).await;
+        loop {
+            let signal = self.client.signal_named(name.as_str(), &number);
+            let signal = signal.id(format!("{name}/{number}")).keep("1 hour");
+            match signal.await {
                 Ok(_) => return,
                 Err(_) => self.again_soon().await,
             }

@@ -17,7 +17,7 @@ use crate::{
     check::{Checks, Violation, page_entries, replays},
     clients::{self, Answers, Clients, Planned},
     dice::Dice,
-    script::{self, Lab, Script},
+    script::{self, Lab, Script, check_named, named_signals},
     trace::Trace,
     truth::{Role, Truth},
     weather::{Climate, Weather},
@@ -153,6 +153,10 @@ impl Scene {
         for (index, planned) in self.plan.iter().enumerate() {
             first.perform(index, planned, &second);
         }
+        let chaos_ms = self.chaos.as_millis() as u64;
+        for signal in clients::plan_named(self.seed, chaos_ms, &self.plan) {
+            first.send_named(&signal, &second);
+        }
         stage.run(outages(stage.clone(), self.chaos));
         stage.run(flaps(stage.clone(), self.chaos));
     }
@@ -256,6 +260,9 @@ impl Scene {
             };
             check_output(planned, value).map_err(|what| (key, what))?;
         }
+        let sent = named_signals(self.plan.iter().map(|planned| &planned.script));
+        let values = checks.known.values().map(|(_, value)| value);
+        check_named(values, &sent).map_err(nobody)?;
         for (_, ended) in &answers.ended {
             let key = ended.id.key().to_string();
             let value = checks.known.value(&key);

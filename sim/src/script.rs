@@ -1,6 +1,7 @@
 //! Workflows as data: what a random one does, how it does it over a real context, and what must
 //! come out whatever happens on the way.
 
+mod named;
 mod queue;
 mod state;
 
@@ -13,13 +14,14 @@ use headwater_wire::{InvocationId, Run, Value, journal::ParentClose, task::idemp
 use headwater_worker::ActivityContext;
 use serde::{Deserialize, Serialize};
 
-use self::state::Shown;
+use self::{named::Named, state::Shown};
 use crate::{
     check::{Known, Ran},
     dice::Dice,
     truth::Truth,
 };
 
+pub use named::{check_named, named_signals};
 pub use queue::{channel_of, data_of};
 
 /// Name of the one workflow; what it does is its input.
@@ -44,12 +46,14 @@ pub struct Script {
 }
 
 /// What one operation may have put out.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Possible {
     /// One of these.
     OneOf(Vec<String>),
     /// So many signals of a name, or fewer if there is a timeout.
     Signals(String, u32, bool),
+    /// Signals that came by their name alone.
+    Named(Named),
 }
 
 /// One operation.
@@ -71,6 +75,8 @@ pub enum Op {
     SignalOrTimeout(String, u64),
     /// Take so many items of a queue, side by side.
     Queue(String, u32),
+    /// Wait for signals by their name alone.
+    Named(Named),
     /// Change what others can see, by so much.
     State(u64),
     /// Another script as a child.
@@ -273,6 +279,7 @@ async fn run_op(ctx: &Context, op: Op, lab: &Lab) -> Result<String, Error> {
         Op::Child(child) => child.run(ctx).await,
         Op::Queue(name, count) => queue::run(ctx, &name, count).await,
         Op::State(by) => state::run(ctx, by),
+        Op::Named(named) => named.run(ctx).await,
         Op::SignalOrTimeout(name, ms) => {
             let wait = ctx.signal::<u64>(name).timeout(Duration::from_millis(ms));
             match wait.await {
@@ -417,6 +424,7 @@ impl Script {
             match possible {
                 Possible::OneOf(texts) if texts.contains(text) => {}
                 Possible::Signals(_, _, true) if text == TIMED_OUT => {}
+                Possible::Named(named) if named.fits(text) => {}
                 Possible::Signals(name, count, _) => {
                     let Some(data) = parse_signals(text).filter(|d| d.len() == *count as usize)
                     else {
@@ -424,7 +432,7 @@ impl Script {
                     };
                     given.entry(name).or_default().extend(data);
                 }
-                Possible::OneOf(_) => return unfit(),
+                Possible::OneOf(_) | Possible::Named(_) => return unfit(),
             }
         }
         // Each signal was given once, whichever run it was given to.
@@ -495,6 +503,10 @@ impl Script {
                 one("slept".to_owned())
             }
             Op::State(by) => one(shown.change(*by)),
+            Op::Named(named) => {
+                (0..named.steps()).for_each(|_| drop(next()));
+                Possible::Named(named.clone())
+            }
             Op::Signals(name, count) | Op::Queue(name, count) => {
                 (0..*count).for_each(|_| drop(next()));
                 Possible::Signals(name.clone(), *count, false)
@@ -542,7 +554,7 @@ pub fn signal_data(name: &str, number: u32) -> u64 {
 impl Op {
     fn random(dice: &mut Dice, index: u64, with_signals: bool) -> Self {
         // A child has no children, so that worlds stay small.
-        match dice.below(if with_signals { 16 } else { 11 }) {
+        match dice.below(if with_signals { 17 } else { 12 }) {
             0..3 => Self::Work(Work::random(dice)),
             3 => Self::Chain(match dice.chance(0.25) {
                 true => dice.between(40, 110) as u32,
@@ -560,9 +572,10 @@ impl Op {
             8 => Self::Sleep(*dice.pick(&[1, 100, 1_000, 1_999, 2_001, 3_500, 7_000])),
             9 => Self::Work(Work::quick()),
             10 => Self::State(dice.between(1, 9)),
-            11 | 12 => Self::Signals(format!("signal-{index}"), dice.between(1, 3) as u32),
-            13 => Self::Queue(queue::name(index), dice.between(1, 5) as u32),
-            14 => Self::Child(Child::random(dice)),
+            11 => Self::Named(Named::random(dice)),
+            12 | 13 => Self::Signals(format!("signal-{index}"), dice.between(1, 3) as u32),
+            14 => Self::Queue(queue::name(index), dice.between(1, 5) as u32),
+            15 => Self::Child(Child::random(dice)),
             _ => Self::SignalOrTimeout(
                 format!("signal-{index}"),
                 *dice.pick(&[10, 1_000, 3_000, 8_000]),

@@ -337,7 +337,16 @@ fn describe_value(bucket: Bucket, key: &str, value: &Bytes) -> String {
             queue.waiting.len(),
             queue.sends.len()
         ),
-        Err(error) => format!("something unreadable: {error}"),
+        Err(error) => match headwater_wire::signal_box::SignalBoxValue::decode(value) {
+            Ok(signals) => format!(
+                "turn {} of the box ({}; {} served, {} sends)",
+                signals.turn.number,
+                signals.why,
+                signals.served.len(),
+                signals.sends.len()
+            ),
+            Err(_) => format!("something unreadable: {error}"),
+        },
     }
 }
 
@@ -362,6 +371,8 @@ fn describe_command(command: &Command) -> String {
         Command::Submit(submit) => format!("submission of {}", submit.invocation),
         Command::Grant(ticket) => format!("grant {}", ticket.number),
         Command::Release(ticket) => format!("release {}", ticket.number),
+        Command::Await(wait) => format!("await of {}/{}", wait.run, wait.step),
+        Command::Unawait(wait) => format!("no more await of {}/{}", wait.run, wait.step),
         _ => command.name().to_owned(),
     }
 }

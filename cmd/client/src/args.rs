@@ -258,10 +258,10 @@ pub(crate) struct SignalArgs {
     #[arg(long, group = "whom")]
     pub(crate) by_name: bool,
     /// How long it is kept while nobody waits for its name [default: 10m]
-    #[arg(long, value_name = "TIME", requires = "by_name", value_parser = timeout)]
+    #[arg(long, value_name = "TIME", conflicts_with_all = ["id", "filter"], value_parser = timeout)]
     pub(crate) keep: Option<Duration>,
     /// Task queue of the workflows that wait for its name [default: default]
-    #[arg(long, value_name = "NAME", requires = "by_name")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["id", "filter"])]
     pub(crate) queue: Option<String>,
     #[command(flatten)]
     pub(crate) pace: Pace,

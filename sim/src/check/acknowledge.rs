@@ -3,6 +3,7 @@
 use headwater_wire::{
     Command, Key, Status,
     command::{Asker, Outcome, Start},
+    id::Owner,
     names::TimerId,
     turn::{EffectTag, Root},
     value::Deferred,
@@ -10,6 +11,7 @@ use headwater_wire::{
 
 use super::{
     Known,
+    boxes::{self, told_to_box},
     effects::{child_of, schedule_name},
     known::{Kind, Seen},
 };
@@ -34,6 +36,9 @@ pub(super) fn acknowledged(known: &Known, seq: u64) -> Result<(), (String, Strin
     let checked = match command {
         Command::Submit(_) => submitted(known, key, seq),
         Command::Release(ticket) => released(known, key, ticket.number),
+        _ if matches!(key.owner(), Ok(Owner::SignalBox { .. })) => {
+            boxes::acknowledged(known, key, command, seq)
+        }
         _ => match known.invocations.get(key.as_str()) {
             Some(seen) => of_invocation(known, seen, command, seq),
             None => Err("nothing was ever stored for its invocation".to_owned()),
@@ -132,6 +137,19 @@ fn settled(known: &Known, seen: &Seen) -> Checked {
             }
             EffectTag::Send(index) => {
                 let sent = seen.value.sends.get(*index as usize);
+                if let Some(of) = sent.and_then(told_to_box) {
+                    let about = format!(
+                        "what the turn that rests on it tells a box of step {}/{} has not left",
+                        of.0, of.1
+                    );
+                    // What the box has given proves that it was told.
+                    let proved =
+                        known
+                            .told
+                            .contains(&(seen.value.id.key().to_string(), of.0, of.1));
+                    require(proved || known.boxed.contains(&of), &about)?;
+                    continue;
+                }
                 let Some(of) = sent.and_then(child_of) else {
                     continue;
                 };

@@ -8,7 +8,7 @@ use headwater_wire::{
     send::{Sent, SentCommand},
 };
 
-use super::Known;
+use super::{Known, boxes};
 
 /// A message was stored.
 pub(super) fn published(
@@ -26,7 +26,8 @@ pub(super) fn published(
         Message::Command { to, body } => {
             let command = Command::decode(body).map_err(|error| error.to_string())?;
             let checked = match by_engine {
-                true => command_published(known, to, &command),
+                true => command_published(known, to, &command)
+                    .and_then(|()| boxes::published(known, to, &command)),
                 false => Ok(()),
             };
             match &command {

@@ -10,7 +10,7 @@ use headwater_wire::{
     Command, Key, Payload, Run, Value, key_queue::KeyQueueValue, names::TimerId, value::JournalPart,
 };
 
-use super::steps::Execution;
+use super::{boxes::SeenBox, steps::Execution};
 
 /// Everything that was stored so far.
 pub struct Known {
@@ -20,6 +20,8 @@ pub struct Known {
     pub(super) invocations: BTreeMap<String, Seen>,
     /// By key.
     pub(super) queues: BTreeMap<String, KeyQueueValue>,
+    /// By key.
+    pub(super) boxes: BTreeMap<String, SeenBox>,
     /// By key in the JOURNAL bucket.
     pub(super) pages: BTreeMap<String, Bytes>,
     /// By sequence: to whom, and what.
@@ -40,6 +42,8 @@ pub struct Known {
     /// step of the parent.
     pub(super) asked: BTreeSet<(String, Run, u32)>,
     pub(super) told: BTreeSet<(String, Run, u32)>,
+    /// Awaits of signal boxes that were ever published, and those that were withdrawn.
+    pub(super) boxed: BTreeSet<(Run, u32, bool)>,
     /// Ticket that was let run last, by key of the queue.
     pub(super) last_let_run: BTreeMap<String, u64>,
 }
@@ -116,6 +120,7 @@ impl Known {
             retention,
             invocations: BTreeMap::new(),
             queues: BTreeMap::new(),
+            boxes: BTreeMap::new(),
             pages: BTreeMap::new(),
             commands: BTreeMap::new(),
             dead: BTreeSet::new(),
@@ -126,6 +131,7 @@ impl Known {
             contended: BTreeMap::new(),
             asked: BTreeSet::new(),
             told: BTreeSet::new(),
+            boxed: BTreeSet::new(),
             last_let_run: BTreeMap::new(),
         }
     }

@@ -3,6 +3,7 @@
 //! must always hold"; each module names those that it holds the product to.
 
 mod acknowledge;
+mod boxes;
 mod effects;
 mod journal;
 mod keys;
@@ -178,7 +179,7 @@ impl Checks {
                 keys::invocation_stored(&mut self.known, key)
             }
             Owner::KeyQueue { .. } => keys::queue_stored(&mut self.known, key, value),
-            Owner::SignalBox { .. } => Err("a signal box was stored, which none serves".to_owned()),
+            Owner::SignalBox { .. } => boxes::stored(&mut self.known, key, value, ttl),
         }
     }
 
