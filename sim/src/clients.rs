@@ -7,12 +7,12 @@ use std::{
 };
 
 use headwater_client::{Client, ClientError, Ended};
-use headwater_wire::InvocationId;
+use headwater_wire::{Code, InvocationId, Payload, command::Channel};
 
 use crate::{
     cast::Stage,
     dice::Dice,
-    script::{Script, WORKFLOW, channel_of, data_of, named_signals},
+    script::{DONE, Script, WORKFLOW, answer_to, channel_of, data_of, named_signals},
     truth::Role,
 };
 
@@ -36,6 +36,8 @@ pub struct Planned {
     pub again_at_ms: Option<u64>,
     /// Signals: name, number, when, and how often the same one is sent.
     pub signals: Vec<(String, u32, u64, u32)>,
+    /// When it is asked how far it is.
+    pub query_at_ms: Option<u64>,
     /// When it is cancelled.
     pub cancel_at_ms: Option<u64>,
     /// When it is terminated.
@@ -72,6 +74,7 @@ pub fn plan(seed: u64, chaos_ms: u64) -> Vec<Planned> {
             key: dice.chance(0.3).then(|| format!("key {}", dice.below(2))),
             rival_at_ms: (named && dice.chance(0.25)).then(|| around(&mut dice, 500, 3_000)),
             again_at_ms: (named && dice.chance(0.25)).then(|| around(&mut dice, 0, 9_000)),
+            query_at_ms: (named && ruler.chance(0.4)).then(|| around(&mut ruler, 0, 9_000)),
             cancel_at_ms: (named && dice.chance(0.12)).then(|| around(&mut dice, 1_000, 9_000)),
             terminate_at_ms: (rules && named && ruler.chance(0.15))
                 .then(|| around(&mut ruler, 500, 9_000)),
@@ -108,6 +111,8 @@ pub struct Answers {
     pub started: Vec<(usize, InvocationId)>,
     /// What a client that waited was told, by the index of the plan.
     pub ended: Vec<(usize, Ended)>,
+    /// Updates that came to no answer: whose, and what the client was told.
+    pub unanswered: Vec<(InvocationId, String)>,
     /// Clients still at it.
     pub busy: usize,
 }
@@ -162,6 +167,10 @@ impl Clients {
                 let at = at + u64::from(repeat) * 700;
                 sender.go(sender.clone().signal(id.clone(), name.clone(), *number, at));
             }
+        }
+        if let Some(at) = planned.query_at_ms {
+            let most = planned.script.operations();
+            rival.go(rival.clone().query(id.clone(), most, at));
         }
         if let Some(at) = planned.cancel_at_ms {
             rival.go(rival.clone().cancel(id.clone(), at));
@@ -244,9 +253,12 @@ impl Clients {
         let Ok(data) = data_of(&name, number) else {
             return;
         };
+        let channel = channel_of(&name);
+        if channel == Channel::Update {
+            return self.update(&id, &name, data, signal_id).await;
+        }
         loop {
             let id_of_sender = Some(signal_id.clone());
-            let channel = channel_of(&name);
             let client = &self.client;
             let sent = client.send_on(channel, &id, &name, data.clone(), id_of_sender);
             match sent.await {
@@ -254,6 +266,46 @@ impl Clients {
                 Err(_) => self.again_soon().await,
             }
         }
+    }
+
+    /// Asked until there is an answer, which is the right one, or the invocation has ended.
+    async fn update(&self, id: &InvocationId, name: &str, data: Payload, update_id: String) {
+        let Ok(expected) = answer_to(&data) else {
+            return;
+        };
+        let told = loop {
+            let (data, id_of_sender) = (data.clone(), Some(update_id.clone()));
+            let client = &self.client;
+            let answer = client.update_payload(id, name, data, id_of_sender, PATIENCE / 60);
+            match answer.await {
+                Ok(answer) => break answer.decode::<u64>().map_err(|error| error.to_string()),
+                Err(ClientError::Refused { failure, .. }) if failure.code == Code::UNANSWERED => {
+                    let told = format!("{update_id}: {failure}");
+                    return self.answers().unanswered.push((id.clone(), told));
+                }
+                Err(ClientError::Refused { failure, .. }) => break Err(failure.to_string()),
+                Err(_) => self.again_soon().await,
+            }
+        };
+        if told != Ok(expected) {
+            let what = format!("update {update_id} was answered {told:?}, not {expected}");
+            self.violate(id, what);
+        }
+    }
+
+    /// Ask how far it is: never further than its end, and nothing happens by it.
+    async fn query(self, id: InvocationId, most: usize, at_ms: u64) {
+        self.wait_until(at_ms).await;
+        if let Ok(done) = self.client.query::<_, usize>(&id, DONE, &()).await
+            && done > most
+        {
+            self.violate(&id, format!("{done} operations are done, it has {most}"));
+        }
+    }
+
+    fn violate(&self, id: &InvocationId, what: String) {
+        let (truth, now) = (&self.stage.truth, self.stage.world.now());
+        truth.checks().violate(now, id.key().to_string(), what);
     }
 
     async fn signal_named(self, name: String, number: u32, at_ms: u64) {

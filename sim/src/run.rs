@@ -263,6 +263,14 @@ impl Scene {
         let sent = named_signals(self.plan.iter().map(|planned| &planned.script));
         let values = checks.known.values().map(|(_, value)| value);
         check_named(values, &sent).map_err(nobody)?;
+        for (id, told) in &answers.unanswered {
+            let key = id.key().to_string();
+            let value = checks.known.value(&key);
+            if value.is_some_and(|value| value.status == Status::Completed) {
+                let what = format!("it has completed, and an update was not answered: {told}");
+                return Err((key, what));
+            }
+        }
         for (_, ended) in &answers.ended {
             let key = ended.id.key().to_string();
             let value = checks.known.value(&key);
@@ -319,6 +327,7 @@ impl Scene {
                 )));
             }
         }
+        stage.truth.checks().known.check_boxes().map_err(nobody)?;
         let before = stage.truth.operations();
         self.run_until(stage.world.now() + QUIET, || false)?;
         match stage.truth.operations() - before {

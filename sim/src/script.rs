@@ -4,8 +4,16 @@
 mod named;
 mod queue;
 mod state;
+mod update;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future::{BoxFuture, join_all};
 use headwater_core::{Context, Error, Retry, StepInfo};
@@ -23,6 +31,7 @@ use crate::{
 
 pub use named::{check_named, named_signals};
 pub use queue::{channel_of, data_of};
+pub use update::answer_to;
 
 /// Name of the one workflow; what it does is its input.
 pub const WORKFLOW: &str = "script";
@@ -75,6 +84,8 @@ pub enum Op {
     SignalOrTimeout(String, u64),
     /// Take so many items of a queue, side by side.
     Queue(String, u32),
+    /// Answer so many updates, one after another.
+    Update(String, u32),
     /// Wait for signals by their name alone.
     Named(Named),
     /// Change what others can see, by so much.
@@ -209,6 +220,9 @@ impl Work {
     }
 }
 
+/// The query that answers how many operations are done.
+pub const DONE: &str = "done";
+
 const FAILED: &str = "failed";
 const TIMED_OUT: &str = "timed out";
 const BEGUN: &str = "begun";
@@ -225,8 +239,12 @@ fn text(result: Result<u64, Error>) -> Result<String, Error> {
 /// Run a script.
 pub async fn run(ctx: Context, script: Script, lab: Lab) -> Result<Vec<String>, Error> {
     let mut output = script.so_far;
+    let done = Arc::new(AtomicUsize::new(output.len()));
+    let seen = Arc::clone(&done);
+    ctx.on_query(DONE, move |(): ()| Ok(seen.load(Ordering::Relaxed)));
     for op in script.ops.clone() {
         output.push(run_op(&ctx, op, &lab).await?);
+        done.store(output.len(), Ordering::Relaxed);
     }
     if script.more_runs == 0 {
         return Ok(output);
@@ -278,6 +296,7 @@ async fn run_op(ctx: &Context, op: Op, lab: &Lab) -> Result<String, Error> {
         }
         Op::Child(child) => child.run(ctx).await,
         Op::Queue(name, count) => queue::run(ctx, &name, count).await,
+        Op::Update(name, count) => update::run(ctx, &name, count).await,
         Op::State(by) => state::run(ctx, by),
         Op::Named(named) => named.run(ctx).await,
         Op::SignalOrTimeout(name, ms) => {
@@ -323,8 +342,7 @@ impl Child {
     }
 
     fn possible(&self) -> Vec<String> {
-        let ops = self.script.ops.len() * (self.script.more_runs as usize + 1);
-        let returned = format!("{ops} of a child");
+        let returned = format!("{} of a child", self.script.operations());
         match self.patience_ms {
             Some(0) => vec![BEGUN.to_owned()],
             Some(_) => vec![returned, TIMED_OUT.to_owned()],
@@ -469,6 +487,12 @@ impl Script {
         shown.check(value)
     }
 
+    /// Operations in all its runs.
+    #[must_use]
+    pub fn operations(&self) -> usize {
+        self.ops.len() * (self.more_runs as usize + 1)
+    }
+
     fn possible(&self, id: &InvocationId, run: Run) -> Vec<Possible> {
         let mut shown = Shown::default();
         let runs = (0..=self.more_runs).map(|continued| Run { continued, ..run });
@@ -511,6 +535,10 @@ impl Script {
                 (0..*count).for_each(|_| drop(next()));
                 Possible::Signals(name.clone(), *count, false)
             }
+            Op::Update(name, count) => {
+                (0..count * update::STEPS).for_each(|_| drop(next()));
+                Possible::Signals(name.clone(), *count, false)
+            }
             Op::SignalOrTimeout(name, _) => {
                 next();
                 next();
@@ -532,7 +560,9 @@ impl Script {
     pub fn wanted_signals(&self) -> Vec<(String, u32)> {
         let runs = self.more_runs + 1;
         let wanted = |op: &Op| match op {
-            Op::Signals(name, count) | Op::Queue(name, count) => Some((name.clone(), count * runs)),
+            Op::Signals(name, count) | Op::Queue(name, count) | Op::Update(name, count) => {
+                Some((name.clone(), count * runs))
+            }
             Op::SignalOrTimeout(name, _) => Some((name.clone(), runs)),
             _ => None,
         };
@@ -554,7 +584,7 @@ pub fn signal_data(name: &str, number: u32) -> u64 {
 impl Op {
     fn random(dice: &mut Dice, index: u64, with_signals: bool) -> Self {
         // A child has no children, so that worlds stay small.
-        match dice.below(if with_signals { 17 } else { 12 }) {
+        match dice.below(if with_signals { 18 } else { 12 }) {
             0..3 => Self::Work(Work::random(dice)),
             3 => Self::Chain(match dice.chance(0.25) {
                 true => dice.between(40, 110) as u32,
@@ -575,6 +605,7 @@ impl Op {
             11 => Self::Named(Named::random(dice)),
             12 | 13 => Self::Signals(format!("signal-{index}"), dice.between(1, 3) as u32),
             14 => Self::Queue(queue::name(index), dice.between(1, 5) as u32),
+            16 => Self::Update(update::name(index), dice.between(1, 3) as u32),
             15 => Self::Child(Child::random(dice)),
             _ => Self::SignalOrTimeout(
                 format!("signal-{index}"),

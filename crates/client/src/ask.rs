@@ -1,8 +1,9 @@
 //! Asking a workflow: updates, which it takes and answers, and queries, which change nothing.
 
-use std::time::Duration;
+use std::{future::ready, time::Duration};
 
-use futures::{FutureExt as _, future::Fuse};
+use bytes::Bytes;
+use futures::{StreamExt as _, stream::BoxStream};
 use headwater_store::Read;
 use headwater_wire::{
     Code, Command, Failure, InvocationId, Payload,
@@ -11,9 +12,8 @@ use headwater_wire::{
     names::{Hint, check_name},
 };
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::oneshot;
 
-use crate::{Client, ClientError, client::Inner};
+use crate::{Client, ClientError};
 
 /// An answer can be lost: the value is read this soon at first, then less and less often.
 const READ_FIRST: Duration = Duration::from_millis(500);
@@ -22,27 +22,19 @@ const READ_FIRST: Duration = Duration::from_millis(500);
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 const ASKS: u32 = 5;
 
-/// An answer that is waited for.
-struct Expected<'a> {
-    inner: &'a Inner,
+/// What is told to an inbox in answer to this id.
+fn answers(
+    told: BoxStream<'static, Bytes>,
     id: String,
-    receive: Fuse<oneshot::Receiver<Answer>>,
-}
-
-impl<'a> Expected<'a> {
-    async fn new(inner: &'a Inner, id: String) -> Result<(Self, String), ClientError> {
-        let expect = inner.answers.expect(&inner.store, &inner.env, &id);
-        let (inbox, receive) = expect.await?;
-        let receive = receive.fuse();
-        Ok((Self { inner, id, receive }, inbox))
-    }
-}
-
-impl Drop for Expected<'_> {
-    fn drop(&mut self) {
-        self.receive = Fuse::terminated();
-        self.inner.answers.forget(&self.id);
-    }
+) -> BoxStream<'static, Result<Payload, Failure>> {
+    let answer = move |body: Bytes| {
+        let answer = Answer::decode(&body).ok();
+        ready(answer.filter(|answer| answer.id == id))
+    };
+    told.filter_map(answer)
+        .map(|answer| answer.result)
+        .fuse()
+        .boxed()
 }
 
 impl Client {
@@ -78,7 +70,9 @@ impl Client {
         let inner = self.inner.as_ref();
         let deadline = inner.env.elapsed() + timeout;
         let update_id = update_id.unwrap_or_else(|| inner.new_id());
-        let (mut expected, inbox) = Expected::new(inner, update_id.clone()).await?;
+        // Its own: an id of the sender's is one of that invocation, another may have the same.
+        let inbox = inner.store.new_inbox();
+        let mut answers = answers(inner.store.listen(&inbox).await?, update_id.clone());
         let update = Signal {
             channel: Channel::Update,
             reply_to: Some(inbox),
@@ -93,7 +87,7 @@ impl Client {
             }
             tokio::select! {
                 biased;
-                Ok(answer) = &mut expected.receive => return answered(id, name, answer.result),
+                Some(result) = answers.next() => return answered(id, name, result),
                 () = again.wait(inner.env.as_ref(), left) => {
                     if let Some(result) = self.read_answer(id, &update_id).await? {
                         return answered(id, name, result);
@@ -129,12 +123,13 @@ impl Client {
         check_name("query", name)?;
         let inner = self.inner.as_ref();
         let data = input.checked()?;
-        let (mut expected, inbox) = Expected::new(inner, inner.new_id()).await?;
+        let (query_id, inbox) = (inner.new_id(), inner.store.new_inbox());
+        let mut answers = answers(inner.store.listen(&inbox).await?, query_id.clone());
         for _ in 0..ASKS {
             match self.read_state(id, Read::Leader).await? {
                 Some(state) => {
                     let query = Query {
-                        id: expected.id.clone(),
+                        id: query_id.clone(),
                         invocation: id.clone(),
                         queue: state.value.queue,
                         partition: state.value.partition,
@@ -150,7 +145,7 @@ impl Client {
             }
             tokio::select! {
                 biased;
-                Ok(answer) = &mut expected.receive => return answered(id, name, answer.result),
+                Some(result) = answers.next() => return answered(id, name, result),
                 () = inner.env.sleep(ASK_AGAIN) => {}
             }
         }

@@ -5,15 +5,13 @@ use std::{sync::Arc, time::Duration};
 use headwater_store::{Env, Message, Store, StoreError, address::Addresses};
 use headwater_wire::{
     Command, InvocationId, Key, Payload,
-    ask::Answer,
     command::{Cancel, Channel},
     names::Address,
     send::Recipient,
-    task::Reply,
 };
 use serde::Serialize;
 
-use crate::{ClientError, ReadAgain, StartCall, replies::Inbox};
+use crate::{ClientError, ReadAgain, StartCall, replies::Replies};
 
 /// How long a command is tried to be stored.
 const PUBLISH_TIME: Duration = Duration::from_secs(10);
@@ -28,10 +26,7 @@ pub struct Client {
 pub(crate) struct Inner {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) env: Arc<dyn Env>,
-    /// Outcomes of starts.
-    pub(crate) replies: Inbox<Reply>,
-    /// Answers to updates and queries.
-    pub(crate) answers: Inbox<Answer>,
+    pub(crate) replies: Replies,
     addresses: Addresses,
 }
 
@@ -41,8 +36,7 @@ impl Client {
     pub fn new(store: Arc<dyn Store>, env: Arc<dyn Env>) -> Self {
         Self {
             inner: Arc::new(Inner {
-                replies: Inbox::default(),
-                answers: Inbox::default(),
+                replies: Replies::default(),
                 addresses: Addresses::new(Arc::clone(&store), Arc::clone(&env)),
                 store,
                 env,

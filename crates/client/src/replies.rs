@@ -1,118 +1,71 @@
-//! One inbox for all that this client waits for of a kind: the outcomes of its starts, the answers
-//! to its updates and queries.
+//! One inbox for all starts that this client waits for.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use futures::{StreamExt, stream::BoxStream};
 use headwater_store::{Env, Store, StoreError};
-use headwater_wire::{InvocationId, ask::Answer, task::Reply};
+use headwater_wire::{InvocationId, task::Reply};
 use tokio::sync::{OnceCell, oneshot};
 
-/// What is told to an inbox.
-pub(crate) trait Told: Clone + Send + Sized + 'static {
-    /// What it is about.
-    type About: Clone + Ord + Send;
+type Waiting = Arc<Mutex<BTreeMap<InvocationId, Vec<oneshot::Sender<Reply>>>>>;
 
-    /// None: it is something else.
-    fn decode(body: &[u8]) -> Option<Self>;
-
-    fn about(&self) -> &Self::About;
+/// The inbox, listened to from the first start that is waited for.
+#[derive(Default)]
+pub(crate) struct Replies {
+    inbox: OnceCell<String>,
+    waiting: Waiting,
 }
 
-impl Told for Reply {
-    type About = InvocationId;
-
-    fn decode(body: &[u8]) -> Option<Self> {
-        Self::decode(body).ok()
-    }
-
-    fn about(&self) -> &InvocationId {
-        &self.invocation
-    }
-}
-
-impl Told for Answer {
-    /// Id of the update or query.
-    type About = String;
-
-    fn decode(body: &[u8]) -> Option<Self> {
-        Self::decode(body).ok()
-    }
-
-    fn about(&self) -> &String {
-        &self.id
-    }
-}
-
-type Senders<T> = BTreeMap<<T as Told>::About, Vec<oneshot::Sender<T>>>;
-type Waiting<T> = Arc<Mutex<Senders<T>>>;
-
-/// The inbox, listened to from the first time that something is waited for.
-pub(crate) struct Inbox<T: Told> {
-    subject: OnceCell<String>,
-    waiting: Waiting<T>,
-}
-
-impl<T: Told> Default for Inbox<T> {
-    fn default() -> Self {
-        Self {
-            subject: OnceCell::new(),
-            waiting: Waiting::<T>::default(),
-        }
-    }
-}
-
-fn lock<T: Told>(waiting: &Waiting<T>) -> MutexGuard<'_, Senders<T>> {
-    waiting.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl<T: Told> Inbox<T> {
-    /// The subject, and what will be told about this.
+impl Replies {
+    /// The inbox, and what will be told about the invocation.
     pub(crate) async fn expect(
         &self,
         store: &Arc<dyn Store>,
         env: &Arc<dyn Env>,
-        about: &T::About,
-    ) -> Result<(String, oneshot::Receiver<T>), StoreError> {
+        id: &InvocationId,
+    ) -> Result<(String, oneshot::Receiver<Reply>), StoreError> {
         let listen = || async {
-            let subject = store.new_inbox();
-            let told = store.listen(&subject).await?;
-            env.spawn(Box::pin(pass_on(told, Arc::clone(&self.waiting))));
-            Ok::<_, StoreError>(subject)
+            let inbox = store.new_inbox();
+            let replies = store.listen(&inbox).await?;
+            env.spawn(Box::pin(pass_on(replies, Arc::clone(&self.waiting))));
+            Ok::<_, StoreError>(inbox)
         };
-        let subject = self.subject.get_or_try_init(listen).await?.clone();
+        let inbox = self.inbox.get_or_try_init(listen).await?.clone();
         let (send, receive) = oneshot::channel();
-        let mut waiting = lock(&self.waiting);
-        let senders = waiting.entry(about.clone()).or_default();
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let senders = waiting.entry(id.clone()).or_default();
         senders.retain(|sender| !sender.is_closed());
         senders.push(send);
-        Ok((subject, receive))
+        Ok((inbox, receive))
     }
 
-    /// Forget who has stopped waiting for this.
-    pub(crate) fn forget(&self, about: &T::About) {
-        let mut waiting = lock(&self.waiting);
-        if let Some(senders) = waiting.get_mut(about) {
+    /// Nobody waits for this invocation through the inbox any more.
+    pub(crate) fn forget(&self, id: &InvocationId) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(senders) = waiting.get_mut(id) {
             senders.retain(|sender| !sender.is_closed());
             if senders.is_empty() {
-                waiting.remove(about);
+                waiting.remove(id);
             }
         }
     }
 }
 
-async fn pass_on<T: Told>(mut told: BoxStream<'static, bytes::Bytes>, waiting: Waiting<T>) {
-    while let Some(body) = told.next().await {
-        let Some(told) = T::decode(&body) else {
+async fn pass_on(mut replies: BoxStream<'static, bytes::Bytes>, waiting: Waiting) {
+    while let Some(body) = replies.next().await {
+        let Ok(reply) = Reply::decode(&body) else {
             continue;
         };
-        let senders = lock(&waiting).remove(told.about());
+        let senders = waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&reply.invocation);
         for sender in senders.into_iter().flatten() {
             // Whoever stopped waiting has no use for it.
-            let _ = sender.send(told.clone());
+            let _ = sender.send(reply.clone());
         }
     }
 }

@@ -46,7 +46,7 @@ pub enum Mutant {
     NextStepEarly,
     /// Rule 14: a paused invocation acts on whatever comes.
     PauseActs,
-    /// Rule 7: a signal box forgets what it has taken, and who waits no more.
+    /// Rule 7: a signal box forgets after a second what it has taken, and who waits no more.
     BoxForgets,
     /// A signal that was given to a step that no longer waited is lost.
     BoxEatsReturned,
@@ -126,7 +126,7 @@ impl Mutant {
             }
             Self::PauseActs => "rule 14: a paused invocation acts on whatever comes",
             Self::BoxForgets => {
-                "rule 7: a signal box forgets what it has taken, and who waits no more"
+                "rule 7: a signal box forgets after a second what it has taken, and who waits no more"
             }
             Self::BoxEatsReturned => {
                 "a signal that was given to a step that no longer waited is lost"

@@ -214,18 +214,17 @@ impl SignalBox {
         while bytes > limits::PAYLOAD_BYTES_MAX && value.served.len() > 1 {
             bytes -= served(&value.served.remove(0));
         }
-        let is_broken = is_broken(Mutant::BoxForgets);
-        forget_old(&mut value.over, |over| over.at, now, self.retention);
-        forget_old(&mut value.taken, |taken| taken.at, now, self.retention);
+        let remembered = match is_broken(Mutant::BoxForgets) {
+            true => Duration::from_secs(1),
+            false => self.retention,
+        };
+        forget_old(&mut value.over, |over| over.at, now, remembered);
+        forget_old(&mut value.taken, |taken| taken.at, now, remembered);
         let beyond = value
             .over
             .len()
             .saturating_sub(limits::BOX_REMEMBERED_LATELY_MAX);
         value.over.drain(..beyond);
-        if is_broken {
-            value.over.clear();
-            value.taken.clear();
-        }
     }
 
     fn why(&self) -> String {

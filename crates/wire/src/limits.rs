@@ -106,8 +106,6 @@ pub const MAP_BATCH_BYTES_MAX: usize = 32 * 1024;
 /// How long a signal box keeps a signal that nobody waits for, unless its sender says otherwise.
 pub const NAMED_SIGNAL_KEPT: Duration = Duration::from_secs(600);
 
-/// Steps that one message names to a worker as no longer wanted.
-pub const STOPPED_STEPS_MAX: usize = 1_000;
 /// Signals of one name that a box keeps; further ones go to the dead letters. In bytes they are
 /// bounded by [`PAYLOAD_BYTES_MAX`].
 pub const BOX_SIGNALS_MAX: usize = 1_000;
@@ -122,6 +120,9 @@ pub const BOX_REMEMBERED_MAX: usize = 750;
 /// The same, whatever was of late: then signals go to the dead letters, since their repeats would
 /// not be known.
 pub const BOX_REMEMBERED_LATELY_MAX: usize = 1_500;
+
+/// Steps that one message names to a worker as no longer wanted.
+pub const STOPPED_STEPS_MAX: usize = 1_000;
 
 /// Time that an activity has to end after it was told to stop, unless configured.
 pub const ACTIVITY_CANCEL_GRACE: Duration = Duration::from_secs(10);

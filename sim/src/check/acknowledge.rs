@@ -2,7 +2,7 @@
 
 use headwater_wire::{
     Command, Key, Status,
-    command::{Asker, Outcome, Start},
+    command::{Asker, Channel, Outcome, Start},
     id::Owner,
     names::TimerId,
     turn::{EffectTag, Root},
@@ -73,8 +73,11 @@ fn of_invocation(known: &Known, seen: &Seen, command: &Command, seq: u64) -> Che
         Command::Outcome(outcome) => outcome_taken(seen, outcome),
         Command::TimerFired(timer) => timer_taken(seen, *timer),
         Command::Signal(signal) => {
-            let taken = seen.taken.contains(&signal.id) || seen.value.status.is_ended();
-            require(taken, "the signal was not taken")
+            let ended = seen.value.status.is_ended();
+            let taken = seen.taken.contains(&signal.id) || ended;
+            require(taken, "the signal was not taken")?;
+            let is_kept = ended || signal.channel != Channel::Update || is_owed(seen, &signal.id);
+            require(is_kept, "the update is neither kept nor answered")
         }
         Command::Cancel(_) => {
             let deferred = |deferred: &Deferred| matches!(deferred, Deferred::Cancel { .. });
@@ -108,6 +111,14 @@ fn of_invocation(known: &Known, seen: &Seen, command: &Command, seq: u64) -> Che
         | Command::Unawait(_)
         | Command::Prune(_) => Err(format!("a {} is not served", command.name())),
     }
+}
+
+/// An update is there, with a step that owes the answer, or answered.
+fn is_owed(seen: &Seen, id: &str) -> bool {
+    let value = &seen.value;
+    value.signals.waiting.iter().any(|update| update.id == id)
+        || value.updates.values().any(|update| update.id == id)
+        || value.answers.iter().any(|answer| answer.id == id)
 }
 
 fn require(holds: bool, otherwise: &str) -> Checked {

@@ -13,7 +13,7 @@ use headwater_wire::{
     turn::Root,
 };
 
-use super::Known;
+use super::{Known, known::Seen};
 
 /// A box as it was stored, and all that it ever held.
 pub(super) struct SeenBox {
@@ -101,6 +101,32 @@ impl SeenBox {
         }
         self.value = value;
         Ok(self)
+    }
+}
+
+impl Known {
+    /// Once nothing is under way any more, each signal that was ever taken is in its box yet, or has
+    /// come to a step.
+    pub fn check_boxes(&self) -> Checked {
+        let boxes = self.boxes.values();
+        let taken: usize = boxes.clone().map(|seen| seen.taken.len()).sum();
+        let kept: usize = boxes.map(|seen| seen.value.signals.len()).sum();
+        let came: usize = self.invocations.values().map(|seen| self.came(seen)).sum();
+        match taken == kept + came {
+            true => Ok(()),
+            false => Err(format!(
+                "{taken} signals were taken by boxes, {kept} are there and {came} have come to a step"
+            )),
+        }
+    }
+}
+
+impl Known {
+    /// Signals that came to the steps of an invocation.
+    fn came(&self, seen: &Seen) -> usize {
+        let gave_up = |(run, step): &&(Run, u32)| self.boxed.contains(&(*run, *step, false));
+        let at_end = seen.named_at_end.iter();
+        seen.named + at_end.filter(|step| !gave_up(step)).count()
     }
 }
 

@@ -227,6 +227,12 @@ fn begins_anew(seen: &mut Seen, value: &Value, journal: &JournalPart) -> Result<
             "a new run begins with pages {first} to {last} after {pages}"
         ));
     }
+    let named = seen
+        .open
+        .iter()
+        .filter(|(_, open)| open.kind == Kind::Named);
+    seen.named_at_end
+        .extend(named.map(|(step, _)| (was, *step)));
     seen.open.clear();
     seen.decided = 0;
     Ok(())
@@ -257,6 +263,8 @@ impl Seen {
             starts,
             taken: [].into(),
             received: [].into(),
+            named: 0,
+            named_at_end: Vec::new(),
             done: [].into(),
             cancelled: false,
         };
@@ -325,7 +333,10 @@ impl Seen {
                 Ok(())
             }
             Entry::Done { step, .. } | Entry::Failed { step, .. } => match self.open.remove(step) {
-                Some(open) if open.kind.takes_outcomes() && !open.waits => Ok(()),
+                Some(open) if open.kind.takes_outcomes() && !open.waits => {
+                    self.named += usize::from(open.kind == Kind::Named);
+                    Ok(())
+                }
                 Some(_) => Err(format!("{}: the step was not at work", about())),
                 None => Err(format!("{}: a second outcome", about())),
             },

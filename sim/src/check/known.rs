@@ -82,6 +82,11 @@ pub(super) struct Seen {
     /// Ids of signals that were ever taken, and those that the program was given.
     pub(super) taken: BTreeSet<String>,
     pub(super) received: BTreeSet<String>,
+    /// Signals that came by their name alone.
+    pub(super) named: usize,
+    /// Steps that waited for one when their run continued as new: whether it came, the turn that
+    /// ended the run does not say, but who gets none says so to the box.
+    pub(super) named_at_end: Vec<(Run, u32)>,
     /// Effects that have happened, as [`Seen::effect_done`] names them.
     pub(super) done: BTreeSet<String>,
     /// Somebody asked it to end.

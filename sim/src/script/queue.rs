@@ -4,7 +4,7 @@ use futures::future::join_all;
 use headwater_core::{Context, Error};
 use headwater_wire::{Payload, command::Channel, payload::PayloadError};
 
-use super::{signal_data, signals};
+use super::{signal_data, signals, update::is_update};
 
 const PREFIX: &str = "queue-";
 
@@ -15,9 +15,10 @@ pub(super) fn name(index: u64) -> String {
 /// What is sent under this name comes on this channel.
 #[must_use]
 pub fn channel_of(name: &str) -> Channel {
-    match name.starts_with(PREFIX) {
-        true => Channel::Queue,
-        false => Channel::Signal,
+    match name {
+        name if name.starts_with(PREFIX) => Channel::Queue,
+        name if is_update(name) => Channel::Update,
+        _ => Channel::Signal,
     }
 }
 
