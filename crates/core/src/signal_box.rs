@@ -322,6 +322,8 @@ impl Machine for SignalBox {
             value: self.value.encode().map_err(|error| error.to_string())?,
             ttl: self.ttl(now),
             page: None,
+            archive: None,
+            forgotten: Vec::new(),
             id,
         })
     }
