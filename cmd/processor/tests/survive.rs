@@ -65,6 +65,33 @@ async fn a_worker_killed_in_an_activity_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_two_engines_and_two_workers_one_each_is_killed_and_two_hundred_jobs_finish() {
+    let world = World::start().await;
+    let ledger = world.ledger();
+    let process = |role: &str| world.processor(&["--role", role]);
+    let (_engine, doomed_engine) = (process("engine"), process("engine"));
+    let (_worker, doomed_worker) = (process("worker"), process("worker"));
+    let mut handles = Vec::new();
+    for n in 0..200 {
+        let input = json!({"file": ledger.path(), "local": 1, "remote": 2, "delay_ms": 20});
+        let start = world.client.start("ledger_workflow").id(format!("n{n}"));
+        handles.push(start.input(&input).send().await.unwrap());
+    }
+    ledger.wait_for("n50 remote-1").await;
+    doomed_engine.kill9();
+    doomed_worker.kill9();
+    let finished = ledger.lines().len();
+    assert!(finished < 600, "all was over before the kill");
+    for (n, handle) in handles.iter_mut().enumerate() {
+        assert_eq!(handle.result::<u32>(4 * RECOVERY).await.unwrap(), 3);
+        for step in ["local-1", "remote-1", "remote-2"] {
+            let count = ledger.count(&format!("n{n} {step}"));
+            assert!((1..=2).contains(&count), "n{n} {step} ran {count} times");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_killed_and_restarted_loses_nothing() {
     let world = World::start().await;
     let ledger = world.ledger();

@@ -44,14 +44,16 @@ pub use headwater_client as client;
 pub use headwater_client::{Client, ClientError};
 pub use headwater_core::{
     ActivityType, Context, Error, Result, Retry, Saga, Scope, SignalType, StepInfo, WorkflowType,
-    workflow::{ActivityCall, Child, ChildCall, Kv, Other, Queue, Search, Update},
+    workflow::{ActivityCall, Child, ChildCall, Kv, Other, Queue, Search, Update, async_workflow},
 };
-pub use headwater_engine::EngineConfig;
+pub use headwater_engine::{EngineConfig, EngineCounts, Registry, RegistryError};
 pub use headwater_nats::{DiskSync, Durability, SyncInterval};
 pub use headwater_store as store;
 pub use headwater_wire as wire;
 pub use headwater_wire::journal::ParentClose;
-pub use headwater_worker::{ActivityContext, TagFilter, WorkerConfig};
+pub use headwater_worker::{
+    Activities, ActivityContext, ActivityError, TagFilter, WorkerConfig, WorkerCounts,
+};
 pub use processor::{Processor, ProcessorError, RunningProcessor};
 pub use runtime::runtime;
 

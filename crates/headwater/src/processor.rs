@@ -1,18 +1,20 @@
 //! A process of engine and worker roles.
 
-use std::{future::Future, net::SocketAddr, sync::Arc};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
+use futures::future::OptionFuture;
 use headwater_client::Client;
 use headwater_core::{Context, Error, workflow::async_workflow};
 use headwater_engine::{
-    Engine, EngineConfig, EngineError, EngineHandle, EngineMetrics, Registry, RegistryError,
+    Engine, EngineConfig, EngineCounts, EngineError, EngineHandle, EngineMetrics, Registry,
+    RegistryError,
 };
 use headwater_nats::{ConnectError, Durability, NatsStore, SetupError};
 use headwater_store::{Env, Store, TokioEnv, memory::MemoryStore};
 use headwater_wire::Namespace;
 use headwater_worker::{
-    Activities, ActivityContext, ActivityError, TagError, Worker, WorkerConfig, WorkerHandle,
-    WorkerMetrics,
+    Activities, ActivityContext, ActivityError, TagError, Worker, WorkerConfig, WorkerCounts,
+    WorkerHandle, WorkerMetrics,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -191,6 +193,19 @@ impl Processor {
         Ok(self)
     }
 
+    /// Take in the workflows and activities that a library brings. What is in both is an error; so
+    /// is a name that begins with `headwater.`, as everywhere. A library may as well have a function
+    /// from a processor to a processor.
+    pub fn merge(
+        mut self,
+        workflows: Registry,
+        activities: Activities,
+    ) -> Result<Self, ProcessorError> {
+        self.registry.merge(workflows)?;
+        self.activities.merge(activities)?;
+        Ok(self)
+    }
+
     /// Register an activity, on the topic of its name.
     pub fn activity<F, Fut, In, Out, E>(
         self,
@@ -346,17 +361,26 @@ impl RunningProcessor {
 
     /// Take nothing new, finish or hand back what is under way, leave.
     pub async fn stop(self) {
-        let engine = async {
-            if let Some(engine) = self.engine {
-                engine.stop().await;
-            }
-        };
-        let worker = async {
-            if let Some(worker) = self.worker {
-                worker.stop().await;
-            }
-        };
+        let engine = OptionFuture::from(self.engine.map(EngineHandle::stop));
+        let worker = OptionFuture::from(self.worker.map(WorkerHandle::stop));
         futures::join!(engine, worker);
+    }
+
+    /// [`RunningProcessor::stop`] with another grace than that of the configuration. What is not
+    /// finished by then is left as a crash would leave it: others go on with it. Zero: at once.
+    pub async fn stop_within(self, grace: Duration) {
+        let engine = self.engine.map(|engine| engine.stop_within(grace));
+        let worker = self.worker.map(|worker| worker.stop_within(grace));
+        futures::join!(OptionFuture::from(engine), OptionFuture::from(worker));
+    }
+
+    /// What its roles have counted since they began, as `/metrics` tells it; none: it is not in
+    /// that role. What waits in the queues: [`Client::queue_depths`].
+    #[must_use]
+    pub fn counts(&self) -> (Option<EngineCounts>, Option<WorkerCounts>) {
+        let engine = self.engine.as_ref().map(|engine| engine.metrics().counts());
+        let worker = self.worker.as_ref().map(|worker| worker.metrics().counts());
+        (engine, worker)
     }
 }
 

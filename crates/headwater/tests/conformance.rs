@@ -142,3 +142,87 @@ fn a_workflow_terminates_another() -> TestResult {
         Ok(())
     })
 }
+
+#[test]
+fn calls_that_have_changed_places_park_it_and_the_right_build_goes_on() -> TestResult {
+    async fn written(ctx: Context, (): ()) -> Result<u32> {
+        let a: u32 = ctx.activity("a", ()).await?;
+        ctx.sleep(SECOND).await?;
+        Ok(a + ctx.activity::<u32>("b", ()).await?)
+    }
+    async fn swapped(ctx: Context, (): ()) -> Result<u32> {
+        let b: u32 = ctx.activity("b", ()).await?;
+        ctx.sleep(SECOND).await?;
+        Ok(b + ctx.activity::<u32>("a", ()).await?)
+    }
+    testing::run(|world| async move {
+        world.mock("a", |(): ()| Ok(1));
+        world.mock("b", |(): ()| Ok(10));
+        let running = world.start(world.processor().workflow("w", written)?);
+        let running = running.await?;
+        let mut handle = world.client().start("w").id(id("w")).send().await?;
+        world.advance(SECOND / 2).await;
+        running.kill_engine();
+        let changed = world.start(world.processor().workflow("w", swapped)?);
+        let changed = changed.await?;
+        world.advance(2 * SECOND).await;
+        let state = handle.state().await?;
+        let parked = state.value.parked.expect("it is parked");
+        assert_eq!(parked.reason.code, Code::NONDETERMINISM);
+        let [name, ..] = &parked.difference[..] else {
+            panic!("no difference is told");
+        };
+        assert_eq!(
+            (name.step, name.field.as_str(), name.journal.as_str()),
+            (1, "name", "\"a\"")
+        );
+        assert_eq!(name.program, "\"b\"");
+        changed.kill_engine();
+        running.start_engine();
+        world.client().resume(&id("w")).await?;
+        assert_eq!(handle.result::<u32>(SOON).await?, 11);
+        Ok(())
+    })
+}
+
+#[test]
+fn an_activity_that_is_registered_late_runs() -> TestResult {
+    testing::run(|world| async move {
+        let engine = world.processor().workflow("ten", ten)?;
+        world.start(engine).await?;
+        let mut handle = world.client().start("ten").send().await?;
+        world.advance(600 * SECOND).await;
+        assert_eq!(handle.state().await?.value.status, Status::Running);
+        let worker = world.processor().engine(None);
+        let work = |_: ActivityContext, n: u32| async move { Ok::<_, Error>(n) };
+        world.start(worker.activity("work", work)?).await?;
+        let done: Vec<u32> = handle.result(SOON).await?;
+        assert_eq!(done, (0..10).collect::<Vec<_>>());
+        Ok(())
+    })
+}
+
+#[test]
+fn a_caught_error_lets_the_workflow_clean_up() -> TestResult {
+    async fn careful(ctx: Context, (): ()) -> Result<serde_json::Value> {
+        let failing = ctx.activity::<()>("fail", ()).retry(Retry::none());
+        match failing.await {
+            Ok(()) => Ok(serde_json::json!({"failed": false})),
+            Err(error) => {
+                ctx.activity::<()>("Cleanup", ()).await?;
+                Ok(serde_json::json!({"failed": true, "code": error.code()}))
+            }
+        }
+    }
+    testing::run(|world| async move {
+        world.mock("fail", |(): ()| Err::<(), _>(Error::msg("no")));
+        world.mock("Cleanup", |(): ()| Ok(()));
+        let processor = world.processor().workflow("careful", careful)?;
+        world.start(processor).await?;
+        let mut handle = world.client().start("careful").send().await?;
+        let told: serde_json::Value = handle.result(SOON).await?;
+        assert_eq!(told, serde_json::json!({"failed": true, "code": "failed"}));
+        assert_eq!(world.attempts("Cleanup"), 1);
+        Ok(())
+    })
+}

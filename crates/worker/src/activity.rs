@@ -76,6 +76,17 @@ impl Activities {
         Ok(())
     }
 
+    /// Take in all that another has; the same activity in both is an error.
+    pub fn merge(&mut self, other: Self) -> Result<(), ActivityError> {
+        for (name, function) in other.functions {
+            if self.functions.insert(name.clone(), function).is_some() {
+                return Err(ActivityError::Twice(name));
+            }
+        }
+        self.topics.extend(other.topics);
+        Ok(())
+    }
+
     /// Put a function in the place of an activity, on the topic that it has; one that is not there
     /// yet is added on the topic of its name. For tests.
     pub fn replace<F, Fut, In, Out, E>(

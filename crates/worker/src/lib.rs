@@ -13,6 +13,6 @@ mod worker;
 
 pub use activity::{Activities, ActivityError};
 pub use context::ActivityContext;
-pub use metrics::WorkerMetrics;
+pub use metrics::{WorkerCounts, WorkerMetrics};
 pub use tags::{TagError, TagFilter};
 pub use worker::{Worker, WorkerConfig, WorkerHandle};

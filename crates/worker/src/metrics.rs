@@ -39,7 +39,37 @@ impl Default for WorkerMetrics {
     }
 }
 
+/// What a worker has counted, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WorkerCounts {
+    /// Tasks taken, repeats included.
+    pub tasks: u64,
+    /// Attempts that succeeded.
+    pub succeeded: u64,
+    /// Attempts that failed.
+    pub failed: u64,
+    /// Tasks not run, or cut off, since nobody wanted their outcome any more.
+    pub stopped: u64,
+    /// Tasks given up to DEAD_LETTERS.
+    pub dead_letters: u64,
+    /// Attempts under way.
+    pub running: i64,
+}
+
 impl WorkerMetrics {
+    /// What it has counted so far.
+    #[must_use]
+    pub fn counts(&self) -> WorkerCounts {
+        WorkerCounts {
+            tasks: self.tasks.get(),
+            succeeded: self.succeeded.get(),
+            failed: self.failed.get(),
+            stopped: self.stopped.get(),
+            dead_letters: self.dead_letters.get(),
+            running: self.running.get(),
+        }
+    }
+
     /// Make them part of what a process tells Prometheus.
     pub fn register(&self, registry: &mut Registry) {
         let worker = registry.sub_registry_with_prefix("headwater_worker");

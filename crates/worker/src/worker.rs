@@ -190,13 +190,19 @@ impl WorkerHandle {
 
     /// Stop taking tasks, let those under way end within the grace, leave. What is cut short
     /// comes again elsewhere.
-    pub async fn stop(mut self) {
+    pub async fn stop(self) {
+        let grace = self.shared.config.stop_grace;
+        self.stop_within(grace).await;
+    }
+
+    /// [`WorkerHandle::stop`] with another grace than that of the configuration.
+    pub async fn stop_within(mut self, grace: Duration) {
         // Nobody listening means that everything has ended already.
         let _ = self.stop.send(true);
         tokio::select! {
             biased;
             _ = self.ended.recv() => {}
-            () = self.shared.env.sleep(self.shared.config.stop_grace) => {
+            () = self.shared.env.sleep(grace) => {
                 tracing::warn!("stopping while activities run; they come again elsewhere");
             }
         }
