@@ -1,6 +1,9 @@
 //! Workflows as data: what a random one does, how it does it over a real context, and what must
 //! come out whatever happens on the way.
 
+mod child;
+mod hook;
+mod map;
 mod named;
 mod queue;
 mod state;
@@ -18,11 +21,11 @@ use std::{
 use futures::future::{BoxFuture, join_all};
 use headwater_core::{Context, Error, Retry, StepInfo};
 use headwater_store::Env;
-use headwater_wire::{InvocationId, Run, Value, journal::ParentClose, task::idempotency_key};
+use headwater_wire::{InvocationId, Run, Value, task::idempotency_key};
 use headwater_worker::ActivityContext;
 use serde::{Deserialize, Serialize};
 
-use self::{named::Named, state::Shown};
+use self::{child::Child, map::Map, named::Named, state::Shown};
 use crate::{
     check::{Known, Ran},
     dice::Dice,
@@ -74,6 +77,10 @@ pub enum Op {
     Chain(u32),
     /// Steps side by side, all awaited.
     Fan(Vec<Work>),
+    /// An activity for each of many items.
+    Map(Map),
+    /// A step, done by a hook of its own.
+    Hook(Work),
     /// A step against a timer of so many milliseconds.
     Race(Work, u64),
     /// Sleep so many milliseconds.
@@ -92,19 +99,6 @@ pub enum Op {
     State(u64),
     /// Another script as a child.
     Child(Child),
-}
-
-/// A child, and how long its parent waits for it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Child {
-    /// What it does.
-    pub script: Box<Script>,
-    /// What becomes of it when its parent no longer waits.
-    pub on_close: ParentClose,
-    /// In milliseconds; 0: it is detached; none: without limit.
-    pub patience_ms: Option<u64>,
-    /// Whether it has the partition key of its kind.
-    pub keyed: bool,
 }
 
 /// A step.
@@ -241,6 +235,7 @@ pub async fn run(ctx: Context, script: Script, lab: Lab) -> Result<Vec<String>, 
     let mut output = script.so_far;
     let done = Arc::new(AtomicUsize::new(output.len()));
     let seen = Arc::clone(&done);
+    hook::have(&ctx, &lab);
     ctx.on_query(DONE, move |(): ()| Ok(seen.load(Ordering::Relaxed)));
     for op in script.ops.clone() {
         output.push(run_op(&ctx, op, &lab).await?);
@@ -294,6 +289,8 @@ async fn run_op(ctx: &Context, op: Op, lab: &Lab) -> Result<String, Error> {
             }
             Ok(signals(&all))
         }
+        Op::Map(map) => map.run(ctx).await,
+        Op::Hook(work) => hook::run(ctx, &work).await,
         Op::Child(child) => child.run(ctx).await,
         Op::Queue(name, count) => queue::run(ctx, &name, count).await,
         Op::Update(name, count) => update::run(ctx, &name, count).await,
@@ -306,61 +303,6 @@ async fn run_op(ctx: &Context, op: Op, lab: &Lab) -> Result<String, Error> {
                 Err(error) if error.is_timeout() => Ok(TIMED_OUT.to_owned()),
                 Err(error) => Err(error),
             }
-        }
-    }
-}
-
-impl Child {
-    async fn run(self, ctx: &Context) -> Result<String, Error> {
-        let call = ctx.child::<Vec<String>>(WORKFLOW, &self.script);
-        let mut call = call.on_close(self.on_close);
-        if self.keyed {
-            call = call.key("children");
-        }
-        if self.patience_ms == Some(0) {
-            call.detach()?;
-            // A run has to await something.
-            ctx.sleep(Duration::from_millis(1)).await?;
-            return Ok(BEGUN.to_owned());
-        }
-        let begun = call.begin()?;
-        let result = match self.patience_ms {
-            None => begun.await,
-            Some(ms) => {
-                let sleep = ctx.sleep(Duration::from_millis(ms));
-                match futures::future::select(begun, sleep).await {
-                    futures::future::Either::Left((result, _)) => result,
-                    futures::future::Either::Right((slept, _)) => {
-                        slept?;
-                        return Ok(TIMED_OUT.to_owned());
-                    }
-                }
-            }
-        };
-        let output = result?;
-        Ok(format!("{} of a child", output.len()))
-    }
-
-    fn possible(&self) -> Vec<String> {
-        let returned = format!("{} of a child", self.script.operations());
-        match self.patience_ms {
-            Some(0) => vec![BEGUN.to_owned()],
-            Some(_) => vec![returned, TIMED_OUT.to_owned()],
-            None => vec![returned],
-        }
-    }
-
-    fn random(dice: &mut Dice) -> Self {
-        let policies = [
-            ParentClose::Cancel,
-            ParentClose::Cancel,
-            ParentClose::Abandon,
-        ];
-        Self {
-            script: Box::new(Script::random(dice, false)),
-            on_close: *dice.pick(&policies),
-            patience_ms: *dice.pick(&[None, None, None, Some(0), Some(1), Some(500), Some(4_000)]),
-            keyed: dice.chance(0.2),
         }
     }
 }
@@ -517,6 +459,11 @@ impl Script {
                 let all: Vec<String> = works.iter().map(|work| work.outcome(&next())).collect();
                 one(all.join(","))
             }
+            Op::Map(map) => one(map.outcome(&mut next)),
+            Op::Hook(work) => {
+                next();
+                one(work.outcome(&next()))
+            }
             Op::Race(work, _) => {
                 let won = work.outcome(&next());
                 next();
@@ -584,7 +531,7 @@ pub fn signal_data(name: &str, number: u32) -> u64 {
 impl Op {
     fn random(dice: &mut Dice, index: u64, with_signals: bool) -> Self {
         // A child has no children, so that worlds stay small.
-        match dice.below(if with_signals { 18 } else { 12 }) {
+        match dice.below(if with_signals { 20 } else { 14 }) {
             0..3 => Self::Work(Work::random(dice)),
             3 => Self::Chain(match dice.chance(0.25) {
                 true => dice.between(40, 110) as u32,
@@ -603,10 +550,12 @@ impl Op {
             9 => Self::Work(Work::quick()),
             10 => Self::State(dice.between(1, 9)),
             11 => Self::Named(Named::random(dice)),
-            12 | 13 => Self::Signals(format!("signal-{index}"), dice.between(1, 3) as u32),
-            14 => Self::Queue(queue::name(index), dice.between(1, 5) as u32),
-            16 => Self::Update(update::name(index), dice.between(1, 3) as u32),
-            15 => Self::Child(Child::random(dice)),
+            12 => Self::Map(Map::random(dice)),
+            13 => Self::Hook(Work::random(dice)),
+            14 | 15 => Self::Signals(format!("signal-{index}"), dice.between(1, 3) as u32),
+            16 => Self::Queue(queue::name(index), dice.between(1, 5) as u32),
+            18 => Self::Update(update::name(index), dice.between(1, 3) as u32),
+            17 => Self::Child(Child::random(dice)),
             _ => Self::SignalOrTimeout(
                 format!("signal-{index}"),
                 *dice.pick(&[10, 1_000, 3_000, 8_000]),

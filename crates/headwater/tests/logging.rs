@@ -15,6 +15,7 @@ use std::{
 use headwater::{
     prelude::*,
     testing::{self, TestResult, World},
+    wire::InvocationId,
 };
 
 const HOUR: Duration = Duration::from_secs(3_600);

@@ -5,6 +5,7 @@ use headwater_wire::{
     command::{Asker, Channel, Outcome, Start},
     id::Owner,
     names::TimerId,
+    send::{Sent, SentCommand},
     turn::{EffectTag, Root},
     value::Deferred,
 };
@@ -101,15 +102,17 @@ fn of_invocation(known: &Known, seen: &Seen, command: &Command, seq: u64) -> Che
                 || seen.value.parked.is_some();
             require(taken, "the invocation was not paused")
         }
+        Command::Hook(hook) => {
+            let taken = seen.taken.contains(&hook.id) || seen.value.status.is_ended();
+            require(taken, "the hook was not taken")
+        }
         Command::Resume { .. } | Command::Submit(_) | Command::Release(_) => Ok(()),
         // One that cannot be kept now is dropped: the next one will do.
         Command::Heartbeat(_) => Ok(()),
         // None of these is served: they go to the dead letters, as was looked at above.
-        Command::Delete(_)
-        | Command::Hook(_)
-        | Command::Await(_)
-        | Command::Unawait(_)
-        | Command::Prune(_) => Err(format!("a {} is not served", command.name())),
+        Command::Delete(_) | Command::Await(_) | Command::Unawait(_) | Command::Prune(_) => {
+            Err(format!("a {} is not served", command.name()))
+        }
     }
 }
 
@@ -131,8 +134,8 @@ fn require(holds: bool, otherwise: &str) -> Checked {
 /// The effects of the last turn, on which it rests, have happened or are no longer needed.
 fn settled(known: &Known, seen: &Seen) -> Checked {
     let run = seen.value.run;
-    for effect in &seen.value.turn.effects {
-        let (name, needed) = match effect {
+    for effect in seen.value.turn.effects.iter().flat_map(one_by_one) {
+        let (name, needed) = match &effect {
             EffectTag::Task(step, attempt) => {
                 let open = seen.open.get(step);
                 let needed = open.is_some_and(|open| open.attempt == *attempt && !open.waits);
@@ -161,6 +164,10 @@ fn settled(known: &Known, seen: &Seen) -> Checked {
                     require(proved || known.boxed.contains(&of), &about)?;
                     continue;
                 }
+                require(
+                    sent.is_none_or(|sent| has_left(known, sent)),
+                    "what a hook is asked or answers has not left",
+                )?;
                 let Some(of) = sent.and_then(child_of) else {
                     continue;
                 };
@@ -182,6 +189,35 @@ fn settled(known: &Known, seen: &Seen) -> Checked {
         }
     }
     Ok(())
+}
+
+/// The tasks of a map, each for itself.
+fn one_by_one(effect: &EffectTag) -> Vec<EffectTag> {
+    match *effect {
+        EffectTag::Tasks(first, last) => {
+            let tasks = (first..=last).map(|step| EffectTag::Task(step, 1));
+            tasks.collect()
+        }
+        other => vec![other],
+    }
+}
+
+/// Whether what is sent to or from a hook was ever published.
+fn has_left(known: &Known, sent: &Sent) -> bool {
+    match sent {
+        Sent::Command {
+            command: SentCommand::Hook(hook),
+            ..
+        } => known.hooks.contains(&hook.id),
+        Sent::Command {
+            command: SentCommand::Outcome(outcome),
+            to,
+        } => {
+            let told = (to.key.to_string(), outcome.run, outcome.step);
+            known.told.contains(&told)
+        }
+        _ => true,
+    }
 }
 
 /// A parent was told the outcome of its step.

@@ -38,6 +38,9 @@ pub(super) fn published(
                     let of = (to.key.to_string(), outcome.run, outcome.step);
                     known.told.insert(of);
                 }
+                Command::Hook(hook) => {
+                    known.hooks.insert(hook.id.clone());
+                }
                 Command::Start(start) | Command::Submit(Submit { start, .. }) => {
                     known.asked.extend(parent_of(start));
                 }

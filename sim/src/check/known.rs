@@ -42,6 +42,8 @@ pub struct Known {
     /// step of the parent.
     pub(super) asked: BTreeSet<(String, Run, u32)>,
     pub(super) told: BTreeSet<(String, Run, u32)>,
+    /// Hooks that were ever asked for, by the id of the request.
+    pub(super) hooks: BTreeSet<String>,
     /// Awaits of signal boxes that were ever published, and those that were withdrawn.
     pub(super) boxed: BTreeSet<(Run, u32, bool)>,
     /// Ticket that was let run last, by key of the queue.
@@ -135,6 +137,7 @@ impl Known {
             repeats: Vec::new(),
             contended: BTreeMap::new(),
             asked: BTreeSet::new(),
+            hooks: BTreeSet::new(),
             told: BTreeSet::new(),
             boxed: BTreeSet::new(),
             last_let_run: BTreeMap::new(),
