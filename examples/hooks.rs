@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use headwater::{prelude::*, wire::InvocationId};
+use headwater::{client::IfExists, prelude::*, wire::InvocationId};
 use headwater_examples::Outcome;
 
 async fn account(ctx: Context, owner: String) -> Result<String> {
@@ -32,7 +32,8 @@ fn register(processor: Processor) -> Result<Processor, headwater::ProcessorError
 async fn drive(client: Client) -> Outcome {
     let open = async |owner: &str| {
         let id = InvocationId::new(owner)?;
-        let account = client.start("account").id(id).input(owner).send();
+        let account = client.start("account").id(id).input(owner);
+        let account = account.if_exists(IfExists::Replace).send();
         Ok::<_, Box<dyn std::error::Error>>(account.await?)
     };
     let (mut ada, bob) = (open("ada").await?, open("bob").await?);
