@@ -66,11 +66,16 @@ impl Driver {
         self.signals.place(command, self.seq + 1, self.now)
     }
 
-    /// Take a command, store it, go on in another process. Answers whom it gave what.
-    fn give(&mut self, command: Command) -> Vec<(u64, String)> {
+    /// Take a command into the turn that is being made.
+    fn take(&mut self, command: Command) {
         assert_eq!(self.place(&command), Placement::Take, "{command:?}");
         self.seq += 1;
-        self.signals.take(command.clone(), self.seq, self.now);
+        self.signals.take(command, self.seq, self.now);
+    }
+
+    /// Take a command, store it, go on in another process. Answers whom it gave what.
+    fn give(&mut self, command: Command) -> Vec<(u64, String)> {
+        self.take(command.clone());
         let id = format!("t{}", self.seq);
         let turn = self.signals.prepare(self.now, id).unwrap();
         assert_eq!(turn.expected, self.signals.revision());
@@ -241,8 +246,8 @@ fn of_very_many_only_the_late_ones_are_remembered() {
     let mut driver = Driver::new();
     let remembered = |driver: &Driver| driver.signals.value().taken.len();
     for n in 0..limits::BOX_REMEMBERED_LATELY_MAX {
-        driver.signal(&format!("s{n}"));
-        driver.give(wait(n as u64));
+        driver.take(Command::Signal(signal(&format!("s{n}"))));
+        driver.take(wait(n as u64));
     }
     let refused = driver.place(&Command::Signal(signal("more")));
     assert!(matches!(refused, Placement::Foreign(_)), "{refused:?}");

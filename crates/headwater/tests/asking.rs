@@ -15,7 +15,7 @@ use headwater::{
     ClientError,
     prelude::*,
     testing::{self, TestResult, World},
-    wire::{Code, InvocationId, Status},
+    wire::{Code, InvocationId, Payload, Status},
 };
 use serde::{Deserialize, Serialize};
 
@@ -173,6 +173,49 @@ fn a_query_replays_a_long_journal_in_another_engine_and_stores_nothing() -> Test
         assert!(before.journal.pages > 3);
         assert_eq!(handle.query::<_, usize>("count", &()).await?, 20_000);
         assert_eq!(handle.state().await?.revision, before.revision);
+        TestResult::Ok(())
+    })
+}
+
+/// An id of the sender's is one of its invocation: two may have the same. Sent again, it is answered
+/// again.
+#[test]
+fn an_update_with_an_id_of_its_sender_is_taken_once_and_answered_each_time() -> TestResult {
+    testing::run(|world| async move {
+        world.start(register(&world)).await?;
+        let client = world.client();
+        for name in ["a", "b"] {
+            client.start("cart").id(name).send().await?;
+        }
+        let add = |cart: &'static str, item: &'static str, wait: Duration| {
+            let client = client.clone();
+            async move {
+                let item = Payload::encode(item).unwrap();
+                let own_id = Some("one".to_owned());
+                client
+                    .update_payload(&id(cart), "add", item, own_id, wait)
+                    .await
+            }
+        };
+        // Nobody answers this one yet, under the same id as the other.
+        client.pause(&id("a"), "").await?;
+        let handle = client.handle(&id("a"));
+        while !matches!(handle.status().await, Ok(Status::Paused)) {
+            world.advance(Duration::from_millis(10)).await;
+        }
+        let (a, b) = futures::join!(
+            add("a", "apple", Duration::from_secs(1)),
+            add("b", "nothing", SOON)
+        );
+        assert!(matches!(a, Err(ClientError::NoAnswer { .. })), "{a:?}");
+        assert_eq!(refused(b), Code::new("empty"));
+        client.resume(&id("a")).await?;
+        for _ in 0..2 {
+            let added: usize = add("a", "apple", SOON).await?.decode()?;
+            assert_eq!(added, 1);
+        }
+        let seen: Cart = client.query(&id("a"), "cart", &()).await?;
+        assert_eq!(seen.items, ["apple"]);
         TestResult::Ok(())
     })
 }

@@ -203,7 +203,7 @@ fn a_query_sees_what_the_workflow_has_and_changes_nothing() {
     let turns = driver.turns.len();
     assert_eq!(driver.query("sum", "2"), Ok(json("80")));
     let code = |name: &str, input: &str| driver.query(name, input).unwrap_err().code;
-    assert_eq!(code("sum", "0"), Code::FAILED);
+    assert_eq!(code("sum", "0"), Code::FATAL);
     assert_eq!(code("sum", "\"two\""), Code::DECODE);
     assert_eq!(code("total", "1"), Code::NOT_FOUND);
     assert_eq!(driver.turns.len(), turns);
