@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use headwater_client::{Client, ClientError, Ended};
+use headwater_client::{Client, ClientError, Ended, Prune};
 use headwater_wire::{Code, InvocationId, Payload, command::Channel};
 
 use crate::{
@@ -44,6 +44,8 @@ pub struct Planned {
     pub terminate_at_ms: Option<u64>,
     /// When it is paused, and when it is resumed.
     pub pause_ms: Option<(u64, u64)>,
+    /// When its earlier runs are forgotten but for so many.
+    pub prune: Option<(u64, u32)>,
 }
 
 /// What is to be started in a world.
@@ -52,6 +54,7 @@ pub fn plan(seed: u64, chaos_ms: u64) -> Vec<Planned> {
     let mut dice = Dice::new(seed, "plan");
     let mut ruler = Dice::new(seed, "life cycle");
     let rules = ruler.chance(0.5);
+    let mut pruner = Dice::new(seed, "prune");
     let count = dice.between(2, 14);
     let mut all = Vec::new();
     for number in 0..count {
@@ -81,6 +84,10 @@ pub fn plan(seed: u64, chaos_ms: u64) -> Vec<Planned> {
             pause_ms: (rules && named && ruler.chance(0.3)).then(|| {
                 let at = around(&mut ruler, 500, 6_000);
                 (at, at + ruler.between(0, 9_000))
+            }),
+            prune: (named && script.more_runs > 0 && pruner.chance(0.4)).then(|| {
+                let keep = u32::from(pruner.chance(0.5));
+                (around(&mut pruner, 0, 20_000), 1 + keep)
             }),
             script,
             at_ms,
@@ -177,6 +184,9 @@ impl Clients {
         }
         if let Some(at) = planned.terminate_at_ms {
             rival.go(rival.clone().terminate(id.clone(), at));
+        }
+        if let Some((at, keep)) = planned.prune {
+            rival.go(rival.clone().prune(id.clone(), at, keep));
         }
         if let Some((at, until)) = planned.pause_ms {
             rival.go(rival.clone().pause(id, at, until));
@@ -334,6 +344,18 @@ impl Clients {
                 Ok(()) | Err(ClientError::AlreadyEnded { .. }) => return,
                 Err(_) => self.again_soon().await,
             }
+        }
+    }
+
+    async fn prune(self, id: InvocationId, at_ms: u64, keep: u32) {
+        self.wait_until(at_ms).await;
+        while self
+            .client
+            .prune(&id, &Prune::keep_last(keep))
+            .await
+            .is_err()
+        {
+            self.again_soon().await;
         }
     }
 

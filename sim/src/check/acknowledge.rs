@@ -106,11 +106,14 @@ fn of_invocation(known: &Known, seen: &Seen, command: &Command, seq: u64) -> Che
             let taken = seen.taken.contains(&hook.id) || seen.value.status.is_ended();
             require(taken, "the hook was not taken")
         }
-        Command::Resume { .. } | Command::Submit(_) | Command::Release(_) => Ok(()),
+        // More runs may have ended since it was taken.
+        Command::Prune(_) | Command::Resume { .. } | Command::Submit(_) | Command::Release(_) => {
+            Ok(())
+        }
         // One that cannot be kept now is dropped: the next one will do.
         Command::Heartbeat(_) => Ok(()),
         // None of these is served: they go to the dead letters, as was looked at above.
-        Command::Delete(_) | Command::Await(_) | Command::Unawait(_) | Command::Prune(_) => {
+        Command::Delete(_) | Command::Await(_) | Command::Unawait(_) => {
             Err(format!("a {} is not served", command.name()))
         }
     }

@@ -46,6 +46,7 @@ impl Invocation {
             search: Default::default(),
             ..start.clone()
         };
+        let entries: Vec<Entry> = entries[..end].iter().map(own).collect();
         loop {
             let mut forked = Self::create(start.clone(), birth.clone());
             forked.begin_with(source, fork, &entries[..end])?;
@@ -156,6 +157,15 @@ impl Invocation {
             }
         }
     }
+}
+
+/// An entry as the fork has it: whoever waits for a hook of the other is answered by the other.
+fn own(entry: &Entry) -> Entry {
+    let mut own = entry.clone();
+    if let Entry::Hook { asker, .. } = &mut own {
+        *asker = None;
+    }
+    own
 }
 
 fn refused(fork: &Fork, why: &str) -> Failure {

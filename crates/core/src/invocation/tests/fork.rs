@@ -213,6 +213,48 @@ fn it_begins_before_a_child_that_had_not_ended() {
     assert_eq!(source.output(), "113");
 }
 
+/// Who waits for a hook of the other is answered by the other.
+#[test]
+fn a_hook_that_ran_at_the_step_runs_in_the_fork_and_tells_nobody() {
+    let workflow = async_workflow(|ctx: Context, (): ()| async move {
+        ctx.on_hook("deposit", |ctx: Context, amount: u32| async move {
+            let fee: u32 = ctx.activity("fee", amount).await?;
+            ctx.search().incr("balance", f64::from(amount - fee))
+        });
+        ctx.activity::<()>("work", ()).await?;
+        ctx.activity::<()>("more", ()).await?;
+        ctx.search().get::<f64>("balance")
+    });
+    let mut source = Driver::begin(workflow, "null");
+    let asker = Asker::Parent {
+        invocation: InvocationId::new("parent").unwrap(),
+        run: source.invocation.value.run,
+        step: 1,
+        queue: "others".into(),
+        partition: Partition(3),
+    };
+    source.give(Command::Hook(headwater_wire::ask::Hook {
+        id: "h".into(),
+        name: "deposit".into(),
+        input: Payload::from_json_text("10").unwrap(),
+        asker: Some(asker),
+    }));
+    source.outcome(1, 1, Ok("null"));
+    let mut fork = source.fork(3);
+    for driver in [&mut source, &mut fork] {
+        driver.outcome(2, 1, Ok("3"));
+        driver.outcome(3, 1, Ok("null"));
+        assert_eq!(driver.output(), "7.0");
+    }
+    let tells = |driver: &Driver| {
+        let turns = driver.turns.iter();
+        turns
+            .map(|turn| Value::decode(turn).unwrap().0.sends.len())
+            .sum::<usize>()
+    };
+    assert_eq!((tells(&source), tells(&fork)), (1, 0));
+}
+
 #[test]
 fn a_fork_of_a_fork_is_one_of_the_first_and_the_next_run_has_dice_of_its_own() {
     let fork = told().fork(4);
