@@ -463,7 +463,7 @@ async fn another_limit(at: &Installation) {
         "nats.max_bytes.dead_letters",
         "nats.max_bytes.commands",
     ]
-    .map(|key| (key, "1000000000"));
+    .map(|key| (key, "100000000"));
     drop(
         Processor::connect(at.config("processor", &limits))
             .await
