@@ -6,7 +6,6 @@ use headwater_wire::{
     command::Asker,
     key_queue::KeyQueueValue,
     member::{Member, Role},
-    topic::{any_tag, tag_of},
     value::Wait,
 };
 
@@ -148,10 +147,6 @@ fn no_engine(value: &Value, members: &[Member]) -> Option<String> {
 
 fn no_worker(wait: &Wait, members: &[Member]) -> Option<String> {
     let topic = wait.topic.as_ref()?;
-    // A worker that takes any tag says so.
-    let any = tag_of(topic).map(|_| any_tag(topic));
-    let takes = |own: &String| own == topic || Some(own) == any.as_ref();
-    let has = |member: &Member| member.role == Role::Worker && member.topics.iter().any(takes);
-    (wait.until.is_none() && !members.iter().any(has))
+    (wait.until.is_none() && !members.iter().any(|member| member.takes(topic)))
         .then(|| format!("no worker of topic {topic:?} is connected"))
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use headwater_store::members::Members;
 use headwater_wire::{
     Partition,
-    member::{Member, Role},
+    member::{Member, Role, owner},
 };
 
 /// The partitions that the engine `own` should pull, by what it knows of others.
@@ -24,15 +24,8 @@ pub(crate) fn owned(members: &Members, own: &Member, serving: u16) -> BTreeSet<P
     engines.insert(own.id.as_str());
     (1..=serving)
         .map(Partition)
-        .filter(|partition| owner(&engines, *partition) == Some(own.id.as_str()))
+        .filter(|partition| owner(engines.iter().copied(), partition.0) == Some(own.id.as_str()))
         .collect()
-}
-
-fn owner<'a>(engines: &BTreeSet<&'a str>, partition: Partition) -> Option<&'a str> {
-    let weight = |engine: &&&str| {
-        xxhash_rust::xxh3::xxh3_64_with_seed(engine.as_bytes(), u64::from(partition.0))
-    };
-    engines.iter().max_by_key(weight).copied()
 }
 
 #[cfg(test)]

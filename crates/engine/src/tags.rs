@@ -1,4 +1,4 @@
-//! Topics with a tag are told to the workers that take tasks of any tag, before the first task.
+//! Topics with a tag, and those that have sessions, are told to the workers before the first task.
 
 use std::{
     collections::BTreeSet,
@@ -7,50 +7,51 @@ use std::{
 
 use bytes::Bytes;
 use headwater_store::{Bucket, Expect, Ttl};
-use headwater_wire::topic::{TopicRecord, tag_of};
+use headwater_wire::topic::TopicRecord;
 
 use crate::{emit::Backoff, router::Shared};
 
 /// Topics that an engine remembers to have told. Beyond, it tells them once more.
 const TOLD_MAX: usize = 1_000;
 
-/// Topics that this engine has told.
+/// Topics that this engine has told, by the keys of their records.
 #[derive(Default)]
 pub(crate) struct Told(Mutex<BTreeSet<String>>);
 
 impl Told {
-    fn has(&self, topic: &str) -> bool {
+    fn has(&self, key: &str) -> bool {
         let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.contains(topic)
+        told.contains(key)
     }
 
-    fn add(&self, topic: String) {
+    fn add(&self, key: String) {
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() >= TOLD_MAX {
             told.clear();
         }
-        told.insert(topic);
+        told.insert(key);
     }
 }
 
 /// See that the workers can know of a topic.
 pub(crate) async fn tell_topic(shared: &Shared, topic: &str) {
-    if tag_of(topic).is_none() || shared.told.has(topic) {
+    let Some(record) = TopicRecord::of(topic) else {
+        return;
+    };
+    let key = record.key();
+    if shared.told.has(&key) {
         return;
     }
-    let record = TopicRecord {
-        topic: topic.to_owned(),
-    };
     // Text only: it can always be encoded.
     let Ok(bytes) = record.encode().map(Bytes::from) else {
         return;
     };
-    let (key, store) = (record.key(), &shared.store);
     let mut backoff = Backoff::new("telling of a tag");
     loop {
+        let store = &shared.store;
         let put = store.put(Bucket::Config, &key, bytes.clone(), Expect::Any, Ttl::Never);
         match put.await {
-            Ok(_) => return shared.told.add(record.topic),
+            Ok(_) => return shared.told.add(key),
             Err(error) => backoff.wait(&shared.env, &error).await,
         }
     }

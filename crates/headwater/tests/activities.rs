@@ -539,6 +539,90 @@ fn a_tagged_activity_goes_to_the_worker_with_the_tag_and_waits_for_one() -> Test
     })
 }
 
+/// Loads once, then uses it in each of three runs, and answers who did what.
+async fn with_session(ctx: Context, mut by: Vec<String>) -> Result<Vec<String>> {
+    let session = ctx.id().as_str().to_owned();
+    if by.is_empty() {
+        by.push(ctx.activity("load", ()).session(&session).await?);
+    }
+    for _ in 0..3 {
+        by.push(ctx.activity("use", ()).session(&session).await?);
+        ctx.sleep(SECOND).await?;
+    }
+    match by.len() {
+        10 => Ok(by),
+        _ => ctx.continue_as_new(&by).await,
+    }
+}
+
+/// A worker that says who it is.
+async fn session_worker(world: &World) -> Result<Running, headwater::ProcessorError> {
+    let who = |ctx: ActivityContext, (): ()| async move {
+        assert_eq!(ctx.session.as_deref(), Some(ctx.invocation.as_str()));
+        Ok::<_, Error>(ctx.worker)
+    };
+    let processor = world.processor().engine(None);
+    let processor = processor.activity("load", who)?.activity("use", who)?;
+    world.start(processor).await
+}
+
+#[test]
+fn a_session_stays_on_one_worker_over_activities_and_runs() -> TestResult {
+    testing::run(|world| async move {
+        let engine = world.processor().workflow("session", with_session)?;
+        world.start(engine).await?;
+        for _ in 0..3 {
+            session_worker(&world).await?;
+        }
+        let mut handles = Vec::new();
+        for n in 0..20 {
+            let call = world.client().start("session").id(format!("s{n}"));
+            handles.push(call.input(&[""; 0]).send().await?);
+        }
+        let mut workers = BTreeMap::new();
+        for handle in &mut handles {
+            let mut by: Vec<String> = handle.result(10 * MINUTE).await?;
+            by.dedup();
+            assert_eq!(by.len(), 1, "{by:?}");
+            *workers.entry(by.remove(0)).or_insert(0) += 1;
+        }
+        assert_eq!(workers.len(), 3, "all of them have some: {workers:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_session_moves_when_its_worker_dies_and_loses_no_task() -> TestResult {
+    testing::run(|world| async move {
+        let engine = world.processor().workflow("session", with_session)?;
+        world.start(engine).await?;
+        let mut workers = Vec::new();
+        for _ in 0..3 {
+            workers.push(session_worker(&world).await?);
+        }
+        let mut handles = Vec::new();
+        for n in 0..20 {
+            let call = world.client().start("session").id(format!("s{n}"));
+            handles.push(call.input(&[""; 0]).send().await?);
+        }
+        world.advance(2 * SECOND).await;
+        workers[0].kill_worker();
+        let mut moved = 0;
+        for handle in &mut handles {
+            let mut by: Vec<String> = handle.result(10 * MINUTE).await?;
+            assert_eq!(by.len(), 10);
+            by.dedup();
+            moved += by.len() - 1;
+            assert!(by.len() <= 2, "{by:?}");
+        }
+        assert!(
+            (1..20).contains(&moved),
+            "those of the dead, and no others: {moved}"
+        );
+        Ok(())
+    })
+}
+
 /// Where a log goes.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);

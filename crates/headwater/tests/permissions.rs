@@ -153,7 +153,7 @@ async fn order(ctx: Context, item: String) -> Result<String> {
     let here: usize = ctx.activity("here", price).await?;
     let lost = ctx.activity::<()>("lost", ()).timeout(LOOKED_AFTER).await;
     assert!(lost.is_err_and(|error| error.is_timeout()));
-    let there: usize = ctx.activity("there", here).tag("far").await?;
+    let there: usize = ctx.activity("there", here).tag("far").session("s").await?;
     for n in 0..4 {
         ctx.run(format!("fill {n}"), || async {
             Ok::<_, Error>("x".repeat(2000))
@@ -347,6 +347,8 @@ async fn scenario(at: &Installation) {
         let told = tokio::time::timeout(SOON, progress.next()).await.unwrap();
         assert_eq!(told.unwrap().activity, "here");
     }
+    // The others ask whether it is gone.
+    processor(at).await.stop().await;
     let seen = async {
         while let Some(change) = changes.next().await {
             if let WatchEvent::State(state) = change.unwrap()
@@ -461,7 +463,7 @@ async fn another_limit(at: &Installation) {
         "nats.max_bytes.dead_letters",
         "nats.max_bytes.commands",
     ]
-    .map(|key| (key, "1000000000"));
+    .map(|key| (key, "100000000"));
     drop(
         Processor::connect(at.config("processor", &limits))
             .await

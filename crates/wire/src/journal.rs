@@ -240,6 +240,9 @@ pub struct ActivityOptions {
     /// Longest time between two heartbeats of an attempt, in milliseconds, at least 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub heartbeat_ms: Option<u64>,
+    /// Session that it is part of: its topic says which workers take it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
 }
 
 impl ActivityOptions {

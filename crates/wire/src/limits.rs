@@ -139,6 +139,10 @@ pub const STOPS_KEPT: Duration = Duration::from_secs(600);
 /// Steps that a cancelled program may still ask for, in one go, before it is ended.
 pub const CANCEL_IGNORED_MAX: u32 = 100;
 
+/// Slots that the sessions of a topic are spread over. Part of the format: with another number a
+/// session moves to another slot.
+pub const SESSION_SLOTS: u16 = 16;
+
 /// Tags of a worker.
 pub const TAGS_MAX: usize = 5;
 

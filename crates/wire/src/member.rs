@@ -6,7 +6,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{
+    Timestamp,
+    topic::{any_tag, tag_of, without_slot},
+};
 
 /// What a member does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -55,7 +58,24 @@ pub struct Member {
     pub topics: Vec<String>,
 }
 
+/// Which of these members has a share, by rendezvous hashing: whoever sees the same members answers
+/// the same, and a death moves only the shares of the dead.
+pub fn owner<'a>(ids: impl IntoIterator<Item = &'a str>, share: u16) -> Option<&'a str> {
+    let weight = |id: &&str| xxhash_rust::xxh3::xxh3_64_with_seed(id.as_bytes(), u64::from(share));
+    ids.into_iter().max_by_key(weight)
+}
+
 impl Member {
+    /// Whether it is a worker that takes tasks of a topic, or those of its sessions.
+    #[must_use]
+    pub fn takes(&self, topic: &str) -> bool {
+        let topic = without_slot(topic);
+        let any = || tag_of(topic).map(|_| any_tag(topic));
+        self.role == Role::Worker
+            && (self.topics.iter().any(|own| own == topic)
+                || any().is_some_and(|any| self.topics.contains(&any)))
+    }
+
     /// Key in the MEMBERS bucket.
     #[must_use]
     pub fn key(&self) -> String {

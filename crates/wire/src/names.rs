@@ -442,8 +442,8 @@ mod tests {
         for topic in ["a#gpu", "headwater.lane", "=x"] {
             let refused = check_name("topic", topic).unwrap_err().to_string();
             assert!(refused.contains("reserved"), "{refused}");
-            assert!(check_name("activity", topic).is_ok());
         }
+        assert!(check_name("activity", "a#gpu").is_ok());
         assert!(check_name("topic", "send.email").is_ok());
     }
 

@@ -72,6 +72,7 @@ impl Task {
             timeout_ms: self.options.timeout_ms.unwrap_or_default(),
             heartbeat_ms: self.options.heartbeat_ms.unwrap_or_default(),
             heartbeat: self.heartbeat.map(Into::into),
+            session: self.options.session.unwrap_or_default(),
         }
         .encode_to_vec()
         .into()
@@ -99,6 +100,7 @@ impl Task {
             options: ActivityOptions {
                 timeout_ms: (task.timeout_ms > 0).then_some(task.timeout_ms),
                 heartbeat_ms: (task.heartbeat_ms > 0).then_some(task.heartbeat_ms),
+                session: Some(task.session).filter(|session| !session.is_empty()),
             },
             heartbeat: task.heartbeat.map(TryInto::try_into).transpose()?,
         })

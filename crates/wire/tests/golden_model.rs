@@ -162,6 +162,7 @@ fn commands_and_hints() {
         options: ActivityOptions {
             timeout_ms: Some(1_000),
             heartbeat_ms: Some(500),
+            session: None,
         },
         heartbeat: Some(json("[1]")),
     };
@@ -257,6 +258,7 @@ fn entries() -> Vec<Entry> {
     let options = ActivityOptions {
         timeout_ms: Some(1_000),
         heartbeat_ms: None,
+        session: None,
     };
     vec![
         Entry::Carried(Carried {

@@ -38,6 +38,8 @@ pub struct ActivityContext {
     pub idempotency_key: String,
     /// The tag that its workers have, if it was asked for by one.
     pub tag: Option<String>,
+    /// The session that it is part of: as a rule, one worker runs all that is of it.
+    pub session: Option<String>,
     /// Id of the worker, as members show it.
     pub worker: String,
     /// Details of the last heartbeat of the attempts before.
@@ -116,6 +118,7 @@ impl ActivityContext {
             attempt: task.attempt,
             idempotency_key: task.idempotency_key(),
             tag: tag_of(topic).map(str::to_owned),
+            session: task.options.session.clone(),
             worker: worker.to_owned(),
             heartbeat: task.heartbeat.clone(),
             link: Arc::clone(link),

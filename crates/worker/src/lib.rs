@@ -4,9 +4,11 @@
 mod activity;
 mod attempt;
 mod context;
+mod follow;
 mod look;
 mod metrics;
 mod run;
+mod sessions;
 mod stops;
 mod tags;
 mod worker;

@@ -1,18 +1,9 @@
 //! Which tags a worker takes tasks of.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
-
-use futures::StreamExt as _;
-use headwater_store::{Bucket, Change, Record};
 use headwater_wire::{
     limits::TAGS_MAX,
-    topic::{TopicRecord, check_tag, tagged, untagged},
+    topic::{check_tag, tagged},
 };
-
-use crate::{run::Shared, worker::Taking};
-
-/// Pause before it watches again, after it could not.
-const WATCH_AGAIN: Duration = Duration::from_secs(1);
 
 /// Which tasks of its topics a worker takes. A task whose tag no worker takes waits.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,47 +89,6 @@ impl TagFilter {
         let tagged = self.tags().iter().map(|tag| tagged(topic, tag));
         plain.into_iter().chain(tagged).collect()
     }
-}
-
-/// Take from every tagged topic of the worker's activities, as soon as there is one.
-pub(crate) async fn follow(shared: Arc<Shared>, taking: Taking) {
-    let mut begun = BTreeSet::new();
-    let following = async {
-        loop {
-            match shared.store.watch(Bucket::Config, None).await {
-                Ok(mut changes) => {
-                    while let Some(change) = changes.next().await {
-                        let Ok(Change::Put(record)) = change else {
-                            continue;
-                        };
-                        if let Some(topic) = topic_of(&shared, &record)
-                            && begun.insert(topic.clone())
-                        {
-                            taking.begin(&shared, topic);
-                        }
-                    }
-                }
-                Err(error) => tracing::warn!(%error, "cannot see which tags there are"),
-            }
-            shared.env.sleep(WATCH_AGAIN).await;
-        }
-    };
-    let mut stopping = taking.stopping.clone();
-    tokio::select! {
-        biased;
-        () = crate::worker::asked_to_stop(&mut stopping) => {}
-        () = following => {}
-    }
-}
-
-/// The tagged topic that a record of the CONFIG bucket tells of, if it is one of this worker's.
-fn topic_of(shared: &Shared, record: &Record) -> Option<String> {
-    if !TopicRecord::is_key(&record.key) {
-        return None;
-    }
-    let topic = TopicRecord::decode(&record.value).ok()?.topic;
-    let is_own = shared.activities.topics().contains(untagged(&topic));
-    (is_own && untagged(&topic) != topic).then_some(topic)
 }
 
 #[cfg(test)]

@@ -16,9 +16,10 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     Activities, WorkerMetrics,
+    follow::follow,
     run::Shared,
     stops::{Stops, listen},
-    tags::{TagFilter, follow},
+    tags::TagFilter,
 };
 
 /// How a worker behaves. The default suits most.
@@ -120,14 +121,18 @@ impl Worker {
             stops: Stops::default(),
             id,
         });
-        let taking = Taking { stopping, ending };
+        let taking = Taking {
+            stopping,
+            concurrency: shared.config.concurrency,
+            _ending: ending,
+        };
         for topic in shared.activities.topics() {
             for topic in shared.config.tags.topics(topic) {
                 taking.begin(&shared, topic);
             }
         }
-        if shared.config.tags == TagFilter::Any {
-            let follow = follow(Arc::clone(&shared), taking);
+        if shared.config.tags != TagFilter::None {
+            let follow = follow(Arc::clone(&shared), taking, member.clone());
             shared.env.spawn(Box::pin(follow));
         }
         WorkerHandle {
@@ -144,16 +149,27 @@ impl Worker {
 #[derive(Clone)]
 pub(crate) struct Taking {
     pub(crate) stopping: watch::Receiver<bool>,
-    ending: mpsc::Sender<()>,
+    /// Attempts under way at the most.
+    pub(crate) concurrency: usize,
+    /// Dropped by each loop at its end.
+    _ending: mpsc::Sender<()>,
 }
 
 impl Taking {
+    /// The same for a loop that may be asked to stop by itself.
+    pub(crate) fn apart(&self, stopping: watch::Receiver<bool>, concurrency: usize) -> Self {
+        Self {
+            stopping,
+            concurrency,
+            ..self.clone()
+        }
+    }
+
     /// Begin to take tasks of a topic.
     pub(crate) fn begin(&self, shared: &Arc<Shared>, topic: String) {
         let listen = listen(Arc::clone(shared), topic.clone(), self.stopping.clone());
         shared.env.spawn(Box::pin(listen));
-        let Self { stopping, ending } = self.clone();
-        let take = take(Arc::clone(shared), topic, stopping, ending);
+        let take = take(Arc::clone(shared), topic, self.clone());
         shared.env.spawn(Box::pin(take));
     }
 }
@@ -212,12 +228,7 @@ impl WorkerHandle {
 }
 
 /// Take the tasks of one topic, as many at a time as there is room for, until asked to stop.
-async fn take(
-    shared: Arc<Shared>,
-    topic: String,
-    mut stopping: watch::Receiver<bool>,
-    _ending: mpsc::Sender<()>,
-) {
+async fn take(shared: Arc<Shared>, topic: String, mut taking: Taking) {
     let topic: Arc<str> = topic.into();
     let source = Source::Topic(topic.to_string());
     let mut pause = Duration::from_millis(50);
@@ -233,7 +244,7 @@ async fn take(
     };
     let (done, mut finished) = mpsc::unbounded_channel::<()>();
     let mut running = 0_usize;
-    consumer.request(shared.config.concurrency);
+    consumer.request(taking.concurrency);
     loop {
         tokio::select! {
             biased;
@@ -241,7 +252,7 @@ async fn take(
                 running -= 1;
                 consumer.request(1);
             }
-            () = asked_to_stop(&mut stopping) => break,
+            () = asked_to_stop(&mut taking.stopping) => break,
             delivery = consumer.next() => {
                 running += 1;
                 let (task, topic, done) = (Arc::clone(&shared), Arc::clone(&topic), done.clone());

@@ -15,7 +15,7 @@ use headwater_wire::{
     journal::ActivityOptions,
     names::check_name,
     payload::PayloadError,
-    topic::{check_tag, tagged},
+    topic::{check_tag, of_session, tagged},
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -39,6 +39,7 @@ impl Context {
             name: name.into(),
             topic: None,
             tag: None,
+            session: None,
             input: Payload::encode(&input),
             retry: Retry::default(),
             timeout: None,
@@ -59,6 +60,7 @@ pub struct ActivityCall<T> {
     pub(super) name: String,
     topic: Option<String>,
     tag: Option<String>,
+    session: Option<String>,
     input: std::result::Result<Payload, PayloadError>,
     pub(super) retry: Retry,
     timeout: Option<Given>,
@@ -87,6 +89,14 @@ impl<T> ActivityCall<T> {
         self
     }
 
+    /// Have the same worker run all that is of this session, whichever workflow asks for it: it has
+    /// loaded a model, opened a file, logged in. If that worker dies or leaves, another one takes
+    /// the session over; so may one that comes. Tasks of a session have no order.
+    pub fn session(mut self, session: impl Into<String>) -> Self {
+        self.session = Some(session.into());
+        self
+    }
+
     /// Give up after this time in all, whatever it is at: waiting for a worker, an attempt, or
     /// before the next one. The error has the code `timeout`. Takes what [`Context::sleep`] takes.
     pub fn timeout(mut self, timeout: impl IntoDuration) -> Self {
@@ -109,16 +119,21 @@ impl<T> ActivityCall<T> {
         self
     }
 
-    /// The topic of the workers to ask, tag included.
+    /// The topic of the workers to ask, tag and session included.
     pub(super) fn checked_topic(&self) -> std::result::Result<String, Failure> {
         let topic = self.topic.as_ref().unwrap_or(&self.name);
         check_name("activity", &self.name).map_err(undecodable)?;
         check_name("topic", topic).map_err(undecodable)?;
-        let Some(tag) = &self.tag else {
-            return Ok(topic.clone());
-        };
-        check_tag(tag).map_err(undecodable)?;
-        Ok(tagged(topic, tag))
+        let mut topic = topic.clone();
+        if let Some(tag) = &self.tag {
+            check_tag(tag).map_err(undecodable)?;
+            topic = tagged(&topic, tag);
+        }
+        if let Some(session) = &self.session {
+            check_name("session", session).map_err(undecodable)?;
+            topic = of_session(&topic, session);
+        }
+        Ok(topic)
     }
 
     /// What its worker has to keep to.
@@ -126,6 +141,7 @@ impl<T> ActivityCall<T> {
         let options = ActivityOptions {
             timeout_ms: millis(&self.attempt_timeout)?,
             heartbeat_ms: millis(&self.heartbeat_timeout)?,
+            session: self.session.clone(),
         };
         Ok((options != ActivityOptions::default()).then_some(options))
     }

@@ -27,10 +27,11 @@ use super::{
 
 pub(crate) fn options() -> BoxedStrategy<ActivityOptions> {
     let ms = || option::of(1..=u64::MAX);
-    (ms(), ms())
-        .prop_map(|(timeout_ms, heartbeat_ms)| ActivityOptions {
+    (ms(), ms(), option::of(name()))
+        .prop_map(|(timeout_ms, heartbeat_ms, session)| ActivityOptions {
             timeout_ms,
             heartbeat_ms,
+            session,
         })
         .boxed()
 }

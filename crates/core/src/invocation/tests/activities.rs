@@ -144,6 +144,7 @@ fn what_a_worker_has_to_keep_to_stands_in_the_journal_and_in_every_task() {
     let options = ActivityOptions {
         timeout_ms: Some(1500),
         heartbeat_ms: Some(1),
+        session: None,
     };
     assert_eq!(task(&driver.load()).unwrap().options, options);
     driver.outcome(1, 1, Err(failure("no")));

@@ -70,6 +70,7 @@ fn map(step: u32, count: u32) -> Decision {
         options: Some(ActivityOptions {
             timeout_ms: Some(1_000),
             heartbeat_ms: None,
+            session: None,
         }),
         retry: Retry::fixed(Duration::from_secs(1)).max_attempts(2),
     }
