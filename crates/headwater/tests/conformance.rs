@@ -165,7 +165,8 @@ fn calls_that_have_changed_places_park_it_and_the_right_build_goes_on() -> TestR
         running.kill_engine();
         let changed = world.start(world.processor().workflow("w", swapped)?);
         let changed = changed.await?;
-        world.advance(2 * SECOND).await;
+        // What the killed engine had in hand comes again after 5 s.
+        world.advance(10 * SECOND).await;
         let state = handle.state().await?;
         let parked = state.value.parked.expect("it is parked");
         assert_eq!(parked.reason.code, Code::NONDETERMINISM);
