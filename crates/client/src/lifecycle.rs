@@ -24,7 +24,7 @@ pub struct Deleted {
 impl Client {
     /// End an invocation at once, whatever it is at: its workflow is not asked and cleans up
     /// nothing. It ends as `terminated`, with the code [`Code::INTERRUPTED`] (410). Activities
-    /// that run go on, and their outcomes are dropped.
+    /// that run are told to stop, and cut off after their grace.
     ///
     /// Returns when the request is stored. Errors: [`ClientError::NotFound`],
     /// [`ClientError::AlreadyEnded`].

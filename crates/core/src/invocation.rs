@@ -117,6 +117,8 @@ struct Draft {
     /// size. The value holds those of the turn before until this one is made.
     sends: Vec<(Option<u32>, Sent)>,
     sent_bytes: usize,
+    /// Size of what lets go of something elsewhere, about.
+    closing_bytes: usize,
     /// Decided by the program, not yet in the journal.
     undecided: VecDeque<Decision>,
     end: Option<End>,

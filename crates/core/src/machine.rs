@@ -124,6 +124,9 @@ pub struct Archive {
 
 /// Something with a value that takes commands.
 pub trait Machine: Send + Sync {
+    /// Forget what is too old to be of use, if that is what keeps commands waiting.
+    fn tidy(&mut self, _now: Timestamp) {}
+
     /// Where a command stands by the value in hand. `stored_at`: when it was stored, since what it
     /// finds does not hang on when it is looked at.
     fn place(&self, command: &Command, seq: u64, stored_at: Timestamp) -> Placement;

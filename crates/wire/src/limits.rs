@@ -31,8 +31,9 @@ pub const TURN_BYTES_MAX: usize = 64 * 1024;
 /// Effects of one turn at the most: they stand in the value until they are settled.
 pub const TURN_EFFECTS_MAX: usize = 256;
 
-/// Size of the messages that close the children of an invocation that ends, about: they leave by
-/// one value. Children beyond are left to themselves.
+/// Size of the messages that let go of what is elsewhere when an invocation ends, about: closes of
+/// children, answers to updates, waits that are withdrawn. They leave by one value; children beyond
+/// are left to themselves.
 pub const CLOSES_BYTES_MAX: usize = 256 * 1024;
 
 /// Signals kept for an invocation that does not yet wait for them.
@@ -120,6 +121,9 @@ pub const BOX_REMEMBERED_MAX: usize = 750;
 /// The same, whatever was of late: then signals go to the dead letters, since their repeats would
 /// not be known.
 pub const BOX_REMEMBERED_LATELY_MAX: usize = 1_500;
+
+/// Hooks of an invocation that somebody waits for, at a time: each is answered when it ends.
+pub const HOOKS_AWAITED_MAX: usize = 500;
 
 /// Steps that one message names to a worker as no longer wanted.
 pub const STOPPED_STEPS_MAX: usize = 1_000;

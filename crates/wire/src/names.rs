@@ -443,7 +443,10 @@ mod tests {
             let refused = check_name("topic", topic).unwrap_err().to_string();
             assert!(refused.contains("reserved"), "{refused}");
         }
-        assert!(check_name("activity", "a#gpu").is_ok());
+        for what in ["workflow", "activity"] {
+            assert!(check_name(what, "headwater.pay").is_err());
+            assert!(check_name(what, "a#gpu").is_ok());
+        }
         assert!(check_name("topic", "send.email").is_ok());
     }
 

@@ -66,13 +66,13 @@ impl Invocation {
     /// The value has a limit: the oldest heartbeats go first.
     fn forget_beats_over(&mut self, bytes_max: usize) {
         let beats = &mut self.value.beats;
-        let mut bytes: usize = beats.values().map(|beat| beat.details.bytes().len()).sum();
+        let mut bytes: usize = beats.values().map(size).sum();
         while bytes > bytes_max
             && let Some(oldest) = beats.iter().min_by_key(|(_, beat)| beat.number)
         {
             let step = *oldest.0;
             let gone = beats.remove(&step);
-            bytes -= gone.map_or(0, |beat| beat.details.bytes().len());
+            bytes -= gone.as_ref().map_or(0, size);
         }
     }
 
@@ -81,4 +81,9 @@ impl Invocation {
         let beat = self.value.beats.get(&step)?;
         Some(beat.details.clone())
     }
+}
+
+/// What a heartbeat costs the value, about.
+fn size(beat: &Beat) -> usize {
+    60 + beat.details.bytes().len()
 }

@@ -34,9 +34,7 @@ impl Invocation {
                 true => Placement::Wait,
                 false => Placement::Drop(UNAWAITED),
             }
-        } else if self.buffer_is_full(signal.data.bytes().len())
-            || signals.taken.len() >= 2 * limits::SIGNALS_TAKEN_MAX
-        {
+        } else if self.buffer_is_full(signal.data.bytes().len()) || self.remembers_too_many() {
             Placement::Wait
         } else {
             self.place_in_turn()

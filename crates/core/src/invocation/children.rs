@@ -7,7 +7,6 @@ use headwater_wire::{
     command::{Asker, Cancel, Outcome, Start},
     journal::{ChildSpec, ParentClose},
     lifecycle::Terminate,
-    limits::CLOSES_BYTES_MAX,
     send::{Recipient, Sent, SentCommand},
     task::idempotency_key,
 };
@@ -75,7 +74,7 @@ impl Invocation {
         let key = idempotency_key(parent, self.value.run, child.step);
         let id = format!("{key}/close");
         let bytes = CLOSE_BYTES + 2 * child.id.as_str().len() + id.len() + reason.len();
-        if why != Why::Dropped && self.draft.sent_bytes + bytes > CLOSES_BYTES_MAX {
+        if why != Why::Dropped && !self.may_close(bytes) {
             return self.leave_child(child);
         }
         let command = match (child.on_close, why) {
@@ -109,7 +108,7 @@ impl Invocation {
 
     /// The outcome for the step of another invocation that asked for this one.
     pub(super) fn tell_parent(&self) -> Option<Effect> {
-        self.outcome_for(&self.value.asker, self.result())
+        self.outcome_for(&self.value.asker, self.as_child(self.result()))
     }
 
     /// How this one has ended, as its parent is told. No attempt of the parent mends a failure.
@@ -128,6 +127,17 @@ impl Invocation {
         }
     }
 
+    /// A failure, as a parent is told it: with the child that it is of.
+    pub(super) fn as_child(&self, result: Result<Payload, Failure>) -> Result<Payload, Failure> {
+        let id = &self.value.id;
+        result.map_err(|error| Failure {
+            details: error
+                .details
+                .or_else(|| Payload::encode(&BTreeMap::from([("child", id)])).ok()),
+            ..error
+        })
+    }
+
     /// An outcome for whoever asked, if it was a step of another invocation.
     pub(super) fn outcome_for(
         &self,
@@ -144,12 +154,6 @@ impl Invocation {
             return None;
         };
         let id = &self.value.id;
-        let result = result.map_err(|error| Failure {
-            details: error
-                .details
-                .or_else(|| Payload::encode(&BTreeMap::from([("child", id)])).ok()),
-            ..error
-        });
         // Old records do not say where their parent is.
         let own = || address(&self.value.queue, self.value.partition, invocation);
         let outcome = Outcome {

@@ -20,16 +20,28 @@ impl Invocation {
         if self.has_taken(&hook.id) {
             Placement::Taken
         } else if self.value.status.is_ended() {
-            let has_ended = Failure::fatal(Code::UNANSWERED, unanswered("has ended"));
-            match self.hook_outcome(hook.asker.as_ref(), Err(has_ended)) {
-                Some(outcome) => Placement::Tell(vec![outcome]),
-                None => Placement::Drop("the invocation has ended"),
-            }
-        } else if self.value.signals.taken.len() >= 2 * limits::SIGNALS_TAKEN_MAX {
+            self.place_late_hook(hook)
+        } else if self.remembers_too_many() || self.open_hooks() >= limits::HOOKS_AWAITED_MAX {
             Placement::Wait
         } else {
             self.place_in_turn()
         }
+    }
+
+    /// Of an invocation that has ended: who waits for it is told.
+    pub(super) fn place_late_hook(&self, hook: &Hook) -> Placement {
+        let has_ended = Failure::fatal(Code::UNANSWERED, unanswered("has ended"));
+        match self.hook_outcome(hook.asker.as_ref(), Err(has_ended)) {
+            Some(outcome) => Placement::Tell(vec![outcome]),
+            None => Placement::Drop("the invocation has ended"),
+        }
+    }
+
+    /// Hooks that somebody waits for, begun or not.
+    fn open_hooks(&self) -> usize {
+        let awaited =
+            |deferred: &&Deferred| matches!(deferred, Deferred::Hook { asker: Some(_), .. });
+        self.hooks.len() + self.value.deferred.iter().filter(awaited).count()
     }
 
     pub(super) fn take_hook(&mut self, hook: Hook, seq: u64, now: Timestamp) {

@@ -2,7 +2,7 @@
 
 use headwater_wire::{
     Code, Command, Failure, Status, Timestamp,
-    command::{Outcome, Start},
+    command::{Channel, Outcome, Start},
     limits,
     names::TimerId,
     turn::{LastTurn, Root},
@@ -17,6 +17,12 @@ use crate::{
 };
 
 impl Machine for Invocation {
+    fn tidy(&mut self, now: Timestamp) {
+        if self.remembers_too_many() {
+            self.forget_old_signals(now);
+        }
+    }
+
     fn place(&self, command: &Command, seq: u64, stored_at: Timestamp) -> Placement {
         // Whatever something hangs on, or the last turn rests on, was taken.
         let root = root_of(command, seq);
@@ -26,7 +32,7 @@ impl Machine for Invocation {
             return Placement::Taken;
         }
         if self.is_for_the_one_before(command, seq) {
-            return Placement::Drop("it was for the invocation that had the id before");
+            return self.place_late(command);
         }
         match command {
             Command::Start(start) => self.place_start(start, seq, stored_at),
@@ -151,6 +157,22 @@ impl Invocation {
         }
     }
 
+    /// What was meant for the invocation that had the id before: who waits for an answer is told.
+    fn place_late(&self, command: &Command) -> Placement {
+        match command {
+            Command::Hook(hook) => self.place_late_hook(hook),
+            Command::Signal(signal) if signal.channel == Channel::Update => {
+                Self::place_late_update(signal)
+            }
+            _ => Placement::Drop("it was for the invocation that had the id before"),
+        }
+    }
+
+    /// Whether so many ids of signals are remembered that no more can be taken for the moment.
+    pub(super) fn remembers_too_many(&self) -> bool {
+        self.value.signals.taken.len() >= 2 * limits::SIGNALS_TAKEN_MAX
+    }
+
     fn deferred_is_full(&self) -> bool {
         let bytes = |deferred: &Deferred| match deferred {
             Deferred::Hook { input, .. } => input.bytes().len(),
@@ -203,7 +225,8 @@ impl Invocation {
             });
         }
         let taken = format!("the invocation id {} is taken", self.value.id);
-        tell.extend(self.outcome_for(&start.asker, Err(Failure::fatal(Code::EXISTS, taken))));
+        let taken = self.as_child(Err(Failure::fatal(Code::EXISTS, taken)));
+        tell.extend(self.outcome_for(&start.asker, taken));
         Placement::Tell(tell)
     }
 

@@ -4,7 +4,6 @@
 use headwater_wire::{
     Key,
     id::IdError,
-    limits::CLOSES_BYTES_MAX,
     send::{Recipient, Sent, SentCommand},
     signal_box::{Await, Unawait},
 };
@@ -34,7 +33,8 @@ impl Invocation {
         if self.unsend(step) {
             return;
         }
-        if why != Why::Dropped && self.draft.sent_bytes >= CLOSES_BYTES_MAX {
+        let bytes = MESSAGE_BYTES + self.value.id.as_str().len() + name.len();
+        if why != Why::Dropped && !self.may_close(bytes) {
             let message = format!("the box of signal {name:?} is not told that nobody waits");
             let level = LogLevel::Warn;
             return self.logs.push(LogLine { level, message });

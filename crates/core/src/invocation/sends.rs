@@ -7,6 +7,7 @@ use headwater_wire::{
     command::{Asker, Cancel, Signal},
     journal::Sending,
     lifecycle::Terminate,
+    limits::CLOSES_BYTES_MAX,
     send::{Recipient, Sent, SentCommand},
     task::idempotency_key,
     turn::EffectTag,
@@ -110,6 +111,16 @@ impl Invocation {
         self.draft.dirty = true;
     }
 
+    /// Whether the turn has room for a message of this size that lets go of something elsewhere.
+    /// Counted apart from what the program sends: that must not keep it out.
+    pub(super) fn may_close(&mut self, bytes: usize) -> bool {
+        let has_room = self.draft.closing_bytes + bytes <= CLOSES_BYTES_MAX;
+        if has_room {
+            self.draft.closing_bytes += bytes;
+        }
+        has_room
+    }
+
     /// Do not send what this step has sent in this very turn. False: it sent nothing in it, so what
     /// it sent earlier has to be undone.
     pub(super) fn unsend(&mut self, step: u32) -> bool {
@@ -133,6 +144,7 @@ impl Invocation {
         self.value.sends.clear();
         self.value.sends.extend(sends);
         self.draft.sent_bytes = 0;
+        self.draft.closing_bytes = 0;
         let count = u32::try_from(self.value.sends.len()).unwrap_or(u32::MAX);
         self.draft.effects.extend((0..count).map(EffectTag::Send));
     }

@@ -57,7 +57,7 @@ impl Invocation {
         if page.is_some() && is_broken(Mutant::PagedEffects) {
             self.value.turn.effects.clear();
         }
-        self.forget_old_signals();
+        self.forget_old_signals(self.value.updated_at);
         self.describe();
         self.draft.dirty = false;
         self.continued_by_last_turn = self.draft.continued_from.take().is_some();
@@ -100,13 +100,13 @@ impl Invocation {
 
     /// A signal that is older than the retention cannot come again, unless something hangs on it.
     /// Of very many, those that came long ago are forgotten earlier: the value has a limit.
-    fn forget_old_signals(&mut self) {
+    pub(super) fn forget_old_signals(&mut self, now: Timestamp) {
         let epoch = self.value.epoch();
         let taken = &mut self.value.signals.taken;
         if taken.is_empty() {
             return;
         }
-        let age = self.value.updated_at.since(epoch).as_millis();
+        let age = now.since(epoch).as_millis();
         let ms_ago = |time: std::time::Duration| {
             u64::try_from(age.saturating_sub(time.as_millis())).unwrap_or(u64::MAX)
         };

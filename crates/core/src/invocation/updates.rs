@@ -7,7 +7,7 @@ use headwater_wire::{
     ask::Answer,
     command::{Channel, Signal},
     journal::AnswerTo,
-    limits::{ANSWERS_BYTES_MAX, ANSWERS_MAX, CLOSES_BYTES_MAX},
+    limits::{ANSWERS_BYTES_MAX, ANSWERS_MAX},
     send::Sent,
     value::{Answered, BufferedSignal, OpenUpdate},
 };
@@ -80,7 +80,7 @@ impl Invocation {
         let bytes = size_of(&result);
         // Who is not told finds it in the value.
         if let Some(inbox) = reply_to
-            && self.draft.sent_bytes + bytes <= CLOSES_BYTES_MAX
+            && self.may_close(bytes)
         {
             let answer = Answer {
                 id: id.clone(),

@@ -204,6 +204,8 @@ impl Hooks {
                 Err(panicked) => Err(panicked),
             };
             shared.state().note(answer(std::mem::take(id), result));
+            let over = std::mem::replace(running, Box::pin(std::future::pending()));
+            let _ = guard(move || drop(over));
             false
         });
     }

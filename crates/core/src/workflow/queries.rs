@@ -70,6 +70,6 @@ impl Shared {
     /// What the queries hold may hold this in turn.
     pub(super) fn forget_queries(&self) {
         let queries = std::mem::take(&mut self.state().queries);
-        drop(queries);
+        let _ = guard(move || drop(queries));
     }
 }

@@ -36,6 +36,9 @@ impl Actor {
     /// Place everything in hand.
     pub(super) async fn place_all(&mut self) -> Result<(), Lost> {
         let mut later = VecDeque::new();
+        if let Some(loaded) = &mut self.loaded {
+            loaded.machine_mut().tidy(self.shared.env.now());
+        }
         while let Some(mut delivered) = self.queue.pop_front() {
             if self.is_too_old(&delivered) {
                 continue;

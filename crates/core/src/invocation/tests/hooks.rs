@@ -199,3 +199,48 @@ fn a_hook_goes_with_its_run() {
     driver.outcome(2, 1, Ok("null"));
     assert_eq!(answers(&driver), [(2, "null".to_owned())]);
 }
+
+#[test]
+fn who_waits_for_a_hook_of_the_one_before_is_told() {
+    let mut driver = Driver::begin(account(), "null");
+    driver.invocation.value.replaced = Some(headwater_wire::Run {
+        start: START - 5,
+        continued: 0,
+    });
+    let early = |asker| {
+        let hook = hook("h", "deposit", "1", asker);
+        driver.invocation.place(&hook, START - 1, driver.now)
+    };
+    assert!(matches!(early(Some(asker(1))), Placement::Tell(told) if told.len() == 1));
+    assert!(matches!(early(None), Placement::Drop(_)));
+}
+
+#[test]
+fn a_hook_waits_while_very_many_are_open() {
+    let mut driver = Driver::begin(account(), "null");
+    for n in 0..limits::HOOKS_AWAITED_MAX {
+        let id = format!("h{n}");
+        driver.invocation.hooks.insert(id, asker(1));
+    }
+    let one_more = hook("one more", "deposit", "1", Some(asker(2)));
+    let placed = driver.invocation.place(&one_more, 99, driver.now);
+    assert_eq!(placed, Placement::Wait);
+}
+
+#[test]
+fn an_invocation_that_remembers_too_many_signals_forgets_them_in_time() {
+    let mut driver = Driver::begin(account(), "null");
+    let taken = (0..2 * limits::SIGNALS_TAKEN_MAX).map(|n| TakenSignal {
+        id: format!("s{n}"),
+        seq: 1_000 + n as u64,
+        t: 0,
+    });
+    driver.invocation.value.signals.taken = taken.collect();
+    let signal = Command::Signal(Signal::new("new", "other", Payload::null()));
+    let place = |driver: &Driver| driver.invocation.place(&signal, 99, driver.now);
+    driver.invocation.tidy(driver.now);
+    assert_eq!(place(&driver), Placement::Wait);
+    driver.now = driver.now.after(2 * limits::SIGNALS_TAKEN_KEPT);
+    driver.invocation.tidy(driver.now);
+    assert_eq!(place(&driver), Placement::Take);
+}

@@ -149,3 +149,28 @@ fn a_build_that_sends_otherwise_is_found_out() {
     assert_eq!(mismatch.reason.code, Code::NONDETERMINISM);
     assert_eq!(mismatch.difference[0].step, 1);
 }
+
+/// What a program sends must not keep out what has to be let go of.
+#[test]
+fn large_messages_of_the_last_turn_do_not_keep_children_open() {
+    let workflow = async_workflow(|ctx: Context, (): ()| async move {
+        let _child = ctx.child::<()>("other", ()).begin()?;
+        ctx.activity::<()>("work", ()).await?;
+        for _ in 0..3 {
+            ctx.emit("large", "x".repeat(100_000))?;
+        }
+        Ok::<_, Error>(())
+    });
+    let mut driver = Driver::begin(workflow, "null");
+    driver.outcome(2, 1, Ok("null"));
+    assert_eq!(driver.status(), Status::Completed);
+    let all: Vec<String> = driver
+        .turns
+        .iter()
+        .map(|turn| String::from_utf8_lossy(turn).into_owned())
+        .collect();
+    assert!(
+        all.iter().any(|turn| turn.contains("\"cancel\"")),
+        "the child is cancelled"
+    );
+}
