@@ -63,7 +63,7 @@ impl NamedSignal {
         self
     }
 
-    /// How long it is kept while nobody waits for it, instead of 10 minutes.
+    /// How long it is kept while nobody waits for it, instead of 10 minutes; at most 10 years.
     pub fn keep(mut self, time: impl IntoDuration) -> Self {
         self.keep = Some(time.into_duration());
         self

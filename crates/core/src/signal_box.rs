@@ -80,7 +80,8 @@ impl SignalBox {
         &self.value
     }
 
-    fn place_signal(&self, signal: &Signal) -> Placement {
+    /// By what counts when it was stored: what is over by then is only not yet swept away.
+    fn place_signal(&self, signal: &Signal, stored_at: Timestamp) -> Placement {
         let value = &self.value;
         if signal.channel != Channel::Signal {
             return Placement::Foreign("not a signal, sent to a signal box");
@@ -88,12 +89,15 @@ impl SignalBox {
         if value.taken.iter().any(|taken| taken.id == signal.id) {
             return Placement::Taken;
         }
-        if value.taken.len() >= limits::BOX_REMEMBERED_LATELY_MAX {
+        let is_late = |taken: &&Taken| stored_at.since(taken.at) <= limits::SIGNALS_TAKEN_KEPT;
+        if value.taken.iter().filter(is_late).count() >= limits::BOX_REMEMBERED_LATELY_MAX {
             return Placement::Foreign("too many signals of this name in a short time");
         }
-        let bytes = signal.data.bytes().len() + bytes_of(&value.signals);
-        let is_full = value.signals.len() >= limits::BOX_SIGNALS_MAX
-            || (!value.signals.is_empty() && bytes > limits::PAYLOAD_BYTES_MAX);
+        let kept = || value.signals.iter().filter(|s| s.kept_until > stored_at);
+        let bytes: usize = kept().map(|kept| kept.data.bytes().len()).sum();
+        let bytes = bytes + signal.data.bytes().len();
+        let is_full = kept().count() >= limits::BOX_SIGNALS_MAX
+            || (kept().next().is_some() && bytes > limits::PAYLOAD_BYTES_MAX);
         match is_full {
             true => Placement::Foreign("the box has no room for more signals of this name"),
             false => Placement::Take,
@@ -136,6 +140,7 @@ impl SignalBox {
             id, data, keep_ms, ..
         } = signal;
         let keep = keep_ms.map_or(limits::NAMED_SIGNAL_KEPT, Duration::from_millis);
+        let keep = keep.min(limits::NAMED_SIGNAL_KEPT_MAX);
         self.value.taken.push(Taken {
             id: id.clone(),
             at: now,
@@ -236,13 +241,17 @@ impl SignalBox {
     }
 
     /// How long it is kept: for as long as what it remembers may come again, and what it keeps is
-    /// kept; a box at which somebody waits, for good.
+    /// kept; a box at which somebody waits, for good. In whole seconds, as a store takes it.
     fn ttl(&self, now: Timestamp) -> Option<Duration> {
         if !self.value.waiting.is_empty() {
             return None;
         }
         let kept = self.value.signals.iter().map(|s| s.kept_until.since(now));
-        Some((self.retention * 2).max(kept.max().unwrap_or_default()))
+        let kept = kept.max().unwrap_or_default();
+        let life = kept.min(limits::NAMED_SIGNAL_KEPT_MAX);
+        let life = life.max(self.retention * 2);
+        let begun = u64::from(life.subsec_nanos() > 0);
+        Some(Duration::from_secs(life.as_secs() + begun))
     }
 }
 
@@ -267,13 +276,13 @@ fn forget_old<T>(
 }
 
 impl Machine for SignalBox {
-    fn place(&self, command: &Command, seq: u64, _stored_at: Timestamp) -> Placement {
+    fn place(&self, command: &Command, seq: u64, stored_at: Timestamp) -> Placement {
         // What the last turn rests on was taken.
         if self.value.turn.roots.contains(&root_of(command, seq)) {
             return Placement::Taken;
         }
         match command {
-            Command::Signal(signal) => self.place_signal(signal),
+            Command::Signal(signal) => self.place_signal(signal, stored_at),
             Command::Await(wait) => self.place_await(wait),
             Command::Unawait(wait) => self.place_unawait(wait),
             _ => Placement::Foreign("a command for an invocation, sent to a signal box"),

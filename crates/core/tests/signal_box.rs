@@ -215,6 +215,39 @@ fn a_signal_is_kept_for_ten_minutes_or_as_its_sender_says() {
 }
 
 #[test]
+fn a_box_lives_for_whole_seconds_whatever_its_signals_are_kept_for() {
+    let ttl_of = |keep_ms| {
+        let mut driver = Driver::new();
+        driver.take(Command::Signal(Signal {
+            keep_ms: Some(keep_ms),
+            ..signal("a")
+        }));
+        // The clock goes on until the turn is stored.
+        driver.pass(Duration::from_micros(1_500));
+        let turn = driver.signals.prepare(driver.now, "t".into()).unwrap();
+        turn.ttl.unwrap()
+    };
+    assert_eq!(ttl_of(10 * 3_600_000), 10 * HOUR);
+    assert_eq!(ttl_of(1_000), 2 * HOUR);
+    assert_eq!(ttl_of(u64::MAX), limits::NAMED_SIGNAL_KEPT_MAX);
+}
+
+#[test]
+fn what_is_over_takes_no_room() {
+    let mut driver = Driver::new();
+    for n in 0..limits::BOX_SIGNALS_MAX {
+        driver.take(Command::Signal(signal(&format!("s{n}"))));
+    }
+    let more = Command::Signal(signal("more"));
+    let full = driver.place(&more);
+    assert!(matches!(full, Placement::Foreign(_)), "{full:?}");
+    driver.pass(limits::NAMED_SIGNAL_KEPT);
+    assert_eq!(driver.place(&more), Placement::Take);
+    driver.signal("more");
+    assert_eq!(driver.signals.value().signals.len(), 1);
+}
+
+#[test]
 fn a_box_has_limits() {
     let mut driver = Driver::new();
     let large = |id: &str| {
@@ -252,6 +285,8 @@ fn of_very_many_only_the_late_ones_are_remembered() {
     let refused = driver.place(&Command::Signal(signal("more")));
     assert!(matches!(refused, Placement::Foreign(_)), "{refused:?}");
     driver.pass(limits::SIGNALS_TAKEN_KEPT * 2);
+    let later = driver.place(&Command::Signal(signal("more")));
+    assert_eq!(later, Placement::Take, "no repeat of theirs comes any more");
     driver.give(wait(1_000_000));
     assert_eq!(remembered(&driver), limits::BOX_REMEMBERED_MAX);
     assert_eq!(

@@ -106,6 +106,10 @@ pub const MAP_BATCH_BYTES_MAX: usize = 32 * 1024;
 /// How long a signal box keeps a signal that nobody waits for, unless its sender says otherwise.
 pub const NAMED_SIGNAL_KEPT: Duration = Duration::from_secs(600);
 
+/// Longest time that a signal box keeps a signal, whatever its sender says: a store reckons the end
+/// of a value's life in 64 bits.
+pub const NAMED_SIGNAL_KEPT_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
 /// Signals of one name that a box keeps; further ones go to the dead letters. In bytes they are
 /// bounded by [`PAYLOAD_BYTES_MAX`].
 pub const BOX_SIGNALS_MAX: usize = 1_000;
