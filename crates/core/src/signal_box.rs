@@ -4,6 +4,8 @@
 //! Signals are given in their order to the steps in theirs, each once. What expires is looked at
 //! when something comes: a box sets no timers. Its own commands create it.
 
+mod size;
+
 use std::time::Duration;
 
 use headwater_wire::{
@@ -89,15 +91,26 @@ impl SignalBox {
         if value.taken.iter().any(|taken| taken.id == signal.id) {
             return Placement::Taken;
         }
+        if size::text(&signal.id) > 2 * limits::ID_BYTES_MAX {
+            return Placement::Foreign(
+                "a signal whose id is longer than twice ID_BYTES_MAX in JSON",
+            );
+        }
+        let own = size::of_signal(&signal.id, &signal.data);
+        if own > limits::BOX_SIGNALS_BYTES_MAX {
+            return Placement::Foreign("a signal that is too large");
+        }
         let is_late = |taken: &&Taken| stored_at.since(taken.at) <= limits::SIGNALS_TAKEN_KEPT;
-        if value.taken.iter().filter(is_late).count() >= limits::BOX_REMEMBERED_LATELY_MAX {
+        let late = || value.taken.iter().filter(is_late);
+        if late().count() >= limits::BOX_REMEMBERED_LATELY_MAX
+            || late().map(size::taken).sum::<usize>() >= limits::BOX_REMEMBERED_BYTES_MAX
+        {
             return Placement::Foreign("too many signals of this name in a short time");
         }
         let kept = || value.signals.iter().filter(|s| s.kept_until > stored_at);
-        let bytes: usize = kept().map(|kept| kept.data.bytes().len()).sum();
-        let bytes = bytes + signal.data.bytes().len();
+        let bytes: usize = kept().map(size::signal).sum();
         let is_full = kept().count() >= limits::BOX_SIGNALS_MAX
-            || (kept().next().is_some() && bytes > limits::PAYLOAD_BYTES_MAX);
+            || (kept().next().is_some() && bytes + own > limits::BOX_SIGNALS_BYTES_MAX);
         match is_full {
             true => Placement::Foreign("the box has no room for more signals of this name"),
             false => Placement::Take,
@@ -109,7 +122,9 @@ impl SignalBox {
         let waits = |other: &Await| (other.run, other.step) == (wait.run, wait.step);
         if value.waiting.iter().any(waits) || self.is_over(wait.run, wait.step) {
             Placement::Taken
-        } else if value.waiting.len() >= limits::BOX_WAITING_MAX {
+        } else if value.waiting.len() >= limits::BOX_WAITING_MAX
+            || value.waiting.iter().map(size::wait).sum::<usize>() >= limits::BOX_WAITING_BYTES_MAX
+        {
             Placement::Wait
         } else {
             Placement::Take
@@ -200,9 +215,10 @@ impl SignalBox {
             result: Ok(signal.data.clone()),
             worker: String::new(),
         };
-        self.sent_bytes += signal.data.bytes().len();
+        let to = address(&queue, partition, &invocation);
+        self.sent_bytes += size::sent(&to, &signal.data);
         self.sends.push(Sent::Command {
-            to: Recipient::from(address(&queue, partition, &invocation)),
+            to: Recipient::from(to),
             command: SentCommand::Outcome(outcome),
         });
         self.value.served.push(Served { run, step, signal });
@@ -213,12 +229,8 @@ impl SignalBox {
     fn forget(&mut self, now: Timestamp) {
         let value = &mut self.value;
         value.served.retain(|served| served.signal.kept_until > now);
-        let served = |served: &Served| served.signal.data.bytes().len();
-        let mut bytes = bytes_of(&value.signals) + value.served.iter().map(served).sum::<usize>();
-        // Of this very turn at least one is kept: it stands in what is sent too.
-        while bytes > limits::PAYLOAD_BYTES_MAX && value.served.len() > 1 {
-            bytes -= served(&value.served.remove(0));
-        }
+        let kept = value.signals.iter().map(size::signal).sum::<usize>();
+        forget_served(&mut value.served, kept, limits::BOX_SIGNALS_BYTES_MAX, 1);
         let remembered = match is_broken(Mutant::BoxForgets) {
             true => Duration::from_secs(1),
             false => self.retention,
@@ -230,6 +242,15 @@ impl SignalBox {
             .len()
             .saturating_sub(limits::BOX_REMEMBERED_LATELY_MAX);
         value.over.drain(..beyond);
+    }
+
+    /// Keep the value small enough to be stored, whatever it costs of what may come back.
+    fn make_room(&mut self) {
+        if self.value.served.is_empty() {
+            return;
+        }
+        let rest = size::all_but_served(&self.value) + 21 * self.roots.len() + self.sent_bytes;
+        forget_served(&mut self.value.served, rest, limits::BOX_BYTES_MAX, 0);
     }
 
     fn why(&self) -> String {
@@ -255,8 +276,17 @@ impl SignalBox {
     }
 }
 
-fn bytes_of(signals: &[KeptSignal]) -> usize {
-    signals.iter().map(|signal| signal.data.bytes().len()).sum()
+/// Forget of what was given the oldest, but not the last ones, until it is within the limit
+/// together with what else there is.
+fn forget_served(served: &mut Vec<Served>, rest: usize, limit: usize, last: usize) {
+    let mut bytes = rest + served.iter().map(size::served).sum::<usize>();
+    let forgotten = served.iter().take_while(|one| {
+        let is_too_much = bytes > limit;
+        bytes -= size::served(one);
+        is_too_much
+    });
+    let forgotten = forgotten.count().min(served.len().saturating_sub(last));
+    served.drain(..forgotten);
 }
 
 /// Forget what is older than the retention; of very many also what is not of late.
@@ -302,6 +332,7 @@ impl Machine for SignalBox {
             _ => {}
         }
         self.serve(now);
+        self.make_room();
     }
 
     fn has_turn(&self) -> bool {
@@ -309,7 +340,9 @@ impl Machine for SignalBox {
     }
 
     fn turn_is_full(&self) -> bool {
-        self.sent_bytes >= limits::TURN_BYTES_MAX || self.sends.len() >= limits::TURN_EFFECTS_MAX
+        self.sent_bytes >= limits::TURN_BYTES_MAX
+            || self.sends.len() >= limits::TURN_EFFECTS_MAX
+            || self.roots.len() >= limits::BOX_TURN_COMMANDS_MAX
     }
 
     fn prepare(&mut self, now: Timestamp, id: String) -> Result<Turn, String> {

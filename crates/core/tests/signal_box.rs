@@ -22,7 +22,7 @@ struct Driver {
 }
 
 fn signal(id: &str) -> Signal {
-    let data = Payload::from_json_text(&format!("\"{id}\"")).unwrap();
+    let data = Payload::encode(id).unwrap();
     Signal::new(id, "paid", data)
 }
 
@@ -272,6 +272,93 @@ fn a_box_has_limits() {
     assert_eq!(driver.place(&wait(99)), Placement::Wait);
     driver.signal("d");
     assert_eq!(driver.place(&wait(99)), Placement::Take);
+}
+
+/// The largest binary data, given and given back, beside as much else as a box can remember.
+#[test]
+fn a_box_can_always_be_stored() {
+    let mut driver = Driver::new();
+    let large = |id: String| {
+        let data = Payload::Other {
+            encoding: "application/octet-stream".into(),
+            bytes: vec![0xff; limits::PAYLOAD_BYTES_MAX].into(),
+        };
+        Command::Signal(Signal::new(id, "paid", data))
+    };
+    let id = |n: u64| format!("{n:\"<128}");
+    let stored = |driver: &mut Driver, what: &str| {
+        let turn = driver.signals.prepare(driver.now, "t".into()).unwrap();
+        let bytes = turn.value.len();
+        assert!(bytes <= limits::VALUE_BYTES_MAX, "{what}: {bytes}");
+    };
+    let mut start = 0;
+    loop {
+        start += 1;
+        let small = Command::Signal(signal(&id(start)));
+        if driver.place(&small) != Placement::Take {
+            break;
+        }
+        driver.take(small);
+        driver.take(wait(start));
+        if driver.signals.turn_is_full() {
+            stored(&mut driver, "small ones");
+        }
+    }
+    assert!(driver.signals.value().taken.len() > 700);
+    stored(&mut driver, "very many small ones");
+    driver.pass(limits::SIGNALS_TAKEN_KEPT * 2);
+    let first = start + 1;
+    for n in 0..4 {
+        driver.take(wait(first + n));
+        driver.take(large(id(10_000 + n)));
+        stored(&mut driver, "a large one was given");
+    }
+    driver.take(large(id(20_000)));
+    stored(&mut driver, "one is kept");
+    for n in 0..4 {
+        if driver.place(&unwait(first + n)) == Placement::Take {
+            driver.take(unwait(first + n));
+        }
+    }
+    stored(&mut driver, "what was given came back");
+    assert!(!driver.signals.value().signals.is_empty());
+    driver.take(wait(first + 10));
+    driver.take(wait(first + 11));
+    stored(&mut driver, "and is given again");
+    while !driver.signals.value().signals.is_empty() {
+        start += 100;
+        driver.take(wait(first + start));
+    }
+    let queue = "\"".repeat(limits::NAME_BYTES_MAX);
+    loop {
+        start += 1;
+        let Command::Await(one) = wait(first + start) else {
+            unreachable!();
+        };
+        let queue = queue.clone();
+        let invocation = InvocationId::new(id(start)).unwrap();
+        let one = Await {
+            invocation,
+            queue,
+            ..one
+        };
+        if driver.place(&Command::Await(one.clone())) != Placement::Take {
+            break;
+        }
+        driver.take(Command::Await(one));
+    }
+    stored(&mut driver, "many wait");
+    assert!(driver.signals.value().waiting.len() > 100);
+    driver.take(large(id(30_000)));
+    stored(&mut driver, "a large one beside many that wait");
+}
+
+#[test]
+fn an_id_has_an_end() {
+    let driver = Driver::new();
+    let long = Command::Signal(signal(&"x".repeat(1_000)));
+    let placed = driver.place(&long);
+    assert!(matches!(placed, Placement::Foreign(_)), "{placed:?}");
 }
 
 #[test]
