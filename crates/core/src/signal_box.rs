@@ -51,6 +51,7 @@ impl SignalBox {
             signals: Vec::new(),
             served: Vec::new(),
             over: Vec::new(),
+            withdrawn_at: None,
             taken: Vec::new(),
             turn: LastTurn::default(),
             sends: Vec::new(),
@@ -117,7 +118,7 @@ impl SignalBox {
         }
     }
 
-    fn place_await(&self, wait: &Await) -> Placement {
+    fn place_await(&self, wait: &Await, stored_at: Timestamp) -> Placement {
         let value = &self.value;
         let waits = |other: &Await| (other.run, other.step) == (wait.run, wait.step);
         if value.waiting.iter().any(waits) || self.is_over(wait.run, wait.step) {
@@ -126,9 +127,25 @@ impl SignalBox {
             || value.waiting.iter().map(size::wait).sum::<usize>() >= limits::BOX_WAITING_BYTES_MAX
         {
             Placement::Wait
+        } else if self.may_be_withdrawn(stored_at) {
+            Placement::Foreign(
+                "it found no place for so long that its step may wait no more; if it does, redrive this",
+            )
         } else {
             Placement::Take
         }
+    }
+
+    /// Whether who waited no more since then may be forgotten. A place for nobody would swallow a
+    /// signal.
+    fn may_be_withdrawn(&self, stored_at: Timestamp) -> bool {
+        let value = &self.value;
+        let forgets = match value.over.first() {
+            Some(first) if value.over.len() >= limits::BOX_REMEMBERED_MAX => first.at >= stored_at,
+            _ => false,
+        };
+        value.withdrawn_at.is_some_and(|at| at >= stored_at)
+            && (forgets || value.updated_at.since(stored_at) > self.retention)
     }
 
     fn place_unawait(&self, wait: &Unawait) -> Placement {
@@ -171,7 +188,11 @@ impl SignalBox {
     fn take_unawait(&mut self, wait: &Unawait, now: Timestamp) {
         let Unawait { run, step, .. } = *wait;
         let is = |of_run: Run, of_step: u32| (of_run, of_step) == (run, step);
+        let waited = self.value.waiting.len();
         self.value.waiting.retain(|wait| !is(wait.run, wait.step));
+        if self.value.waiting.len() == waited && !self.is_over(run, step) {
+            self.value.withdrawn_at = Some(now);
+        }
         let served = &mut self.value.served;
         let back = served.iter().position(|served| is(served.run, served.step));
         match back.map(|index| served.remove(index)) {
@@ -313,7 +334,7 @@ impl Machine for SignalBox {
         }
         match command {
             Command::Signal(signal) => self.place_signal(signal, stored_at),
-            Command::Await(wait) => self.place_await(wait),
+            Command::Await(wait) => self.place_await(wait, stored_at),
             Command::Unawait(wait) => self.place_unawait(wait),
             _ => Placement::Foreign("a command for an invocation, sent to a signal box"),
         }

@@ -353,6 +353,40 @@ fn a_box_can_always_be_stored() {
     stored(&mut driver, "a large one beside many that wait");
 }
 
+/// Its await finds no place while as many wait as may, and meanwhile it is forgotten that it was
+/// withdrawn.
+#[test]
+fn a_wait_of_nobody_swallows_no_signal() {
+    let most = limits::BOX_WAITING_MAX as u64;
+    let many = limits::BOX_REMEMBERED_LATELY_MAX as u64;
+    let mut driver = Driver::new();
+    for start in 0..most {
+        driver.take(wait(start));
+    }
+    let stored_at = driver.now;
+    let place = |driver: &Driver, start| driver.signals.place(&wait(start), 7, stored_at);
+    driver.pass(Duration::from_secs(1));
+    let others = many..many + 2;
+    for start in others.clone() {
+        assert_eq!(place(&driver, start), Placement::Wait);
+    }
+    driver.give(unwait(others.start));
+    assert_eq!(place(&driver, others.start), Placement::Taken);
+    driver.pass(limits::SIGNALS_TAKEN_KEPT * 2);
+    for start in 0..most {
+        driver.take(unwait(start));
+    }
+    assert_eq!(place(&driver, others.end - 1), Placement::Take, "in time");
+    for start in 10_000..10_000 + many {
+        driver.take(wait(start));
+        driver.take(unwait(start));
+    }
+    driver.give(wait(9_999));
+    let placed = place(&driver, others.start);
+    assert!(matches!(placed, Placement::Foreign(_)), "{placed:?}");
+    assert_eq!(driver.place(&wait(1_000_000)), Placement::Take, "a new one");
+}
+
 #[test]
 fn an_id_has_an_end() {
     let driver = Driver::new();
