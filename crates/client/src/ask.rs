@@ -9,6 +9,7 @@ use headwater_wire::{
     Code, Command, Failure, InvocationId, Payload,
     ask::{Answer, Query},
     command::{Channel, Signal},
+    id::check_id,
     names::{Hint, check_name},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -70,6 +71,7 @@ impl Client {
         let inner = self.inner.as_ref();
         let deadline = inner.env.elapsed() + timeout;
         let update_id = update_id.unwrap_or_else(|| inner.new_id());
+        check_id(&update_id)?;
         // Its own: an id of the sender's is one of that invocation, another may have the same.
         let inbox = inner.store.new_inbox();
         let mut answers = answers(inner.store.listen(&inbox).await?, update_id.clone());

@@ -4,6 +4,7 @@ use headwater_wire::{
     Command, InvocationId, Payload,
     ask::Hook,
     command::{Channel, Signal},
+    id::check_id,
     names::check_name,
 };
 use serde::Serialize;
@@ -67,6 +68,7 @@ impl Client {
     ) -> Result<String, ClientError> {
         check_name(channel.as_str(), name)?;
         let signal_id = signal_id.unwrap_or_else(|| self.inner.new_id());
+        check_id(&signal_id)?;
         let signal = Signal {
             channel,
             ..Signal::new(signal_id.clone(), name, data.checked()?)

@@ -8,6 +8,7 @@ use headwater_wire::{
     Command, IntoDuration, Key, Payload,
     command::Signal,
     duration::DurationError,
+    id::check_id,
     names::{DEFAULT_QUEUE, check_name},
     payload::PayloadError,
 };
@@ -63,7 +64,7 @@ impl NamedSignal {
         self
     }
 
-    /// How long it is kept while nobody waits for it, instead of 10 minutes.
+    /// How long it is kept while nobody waits for it, instead of 10 minutes; at most 10 years.
     pub fn keep(mut self, time: impl IntoDuration) -> Self {
         self.keep = Some(time.into_duration());
         self
@@ -88,6 +89,7 @@ impl NamedSignal {
         check_name("signal", &name)?;
         let keep = keep.transpose()?;
         let id = id.unwrap_or_else(|| client.inner.new_id());
+        check_id(&id)?;
         let signal = Signal {
             keep_ms: keep.map(|keep| u64::try_from(keep.as_millis()).unwrap_or(u64::MAX).max(1)),
             ..Signal::new(id.clone(), name.clone(), data?.checked()?)

@@ -4,6 +4,8 @@
 //! Signals are given in their order to the steps in theirs, each once. What expires is looked at
 //! when something comes: a box sets no timers. Its own commands create it.
 
+mod size;
+
 use std::time::Duration;
 
 use headwater_wire::{
@@ -49,6 +51,7 @@ impl SignalBox {
             signals: Vec::new(),
             served: Vec::new(),
             over: Vec::new(),
+            withdrawn_at: None,
             taken: Vec::new(),
             turn: LastTurn::default(),
             sends: Vec::new(),
@@ -80,7 +83,8 @@ impl SignalBox {
         &self.value
     }
 
-    fn place_signal(&self, signal: &Signal) -> Placement {
+    /// By what counts when it was stored: what is over by then is only not yet swept away.
+    fn place_signal(&self, signal: &Signal, stored_at: Timestamp) -> Placement {
         let value = &self.value;
         if signal.channel != Channel::Signal {
             return Placement::Foreign("not a signal, sent to a signal box");
@@ -88,28 +92,60 @@ impl SignalBox {
         if value.taken.iter().any(|taken| taken.id == signal.id) {
             return Placement::Taken;
         }
-        if value.taken.len() >= limits::BOX_REMEMBERED_LATELY_MAX {
+        if size::text(&signal.id) > 2 * limits::ID_BYTES_MAX {
+            return Placement::Foreign(
+                "a signal whose id is longer than twice ID_BYTES_MAX in JSON",
+            );
+        }
+        let own = size::of_signal(&signal.id, &signal.data);
+        if own > limits::BOX_SIGNALS_BYTES_MAX {
+            return Placement::Foreign("a signal that is too large");
+        }
+        let is_late = |taken: &&Taken| stored_at.since(taken.at) <= limits::SIGNALS_TAKEN_KEPT;
+        let late = || value.taken.iter().filter(is_late);
+        if late().count() >= limits::BOX_REMEMBERED_LATELY_MAX
+            || late().map(size::taken).sum::<usize>() >= limits::BOX_REMEMBERED_BYTES_MAX
+        {
             return Placement::Foreign("too many signals of this name in a short time");
         }
-        let bytes = signal.data.bytes().len() + bytes_of(&value.signals);
-        let is_full = value.signals.len() >= limits::BOX_SIGNALS_MAX
-            || (!value.signals.is_empty() && bytes > limits::PAYLOAD_BYTES_MAX);
+        let kept = || value.signals.iter().filter(|s| s.kept_until > stored_at);
+        let bytes: usize = kept().map(size::signal).sum();
+        let is_full = kept().count() >= limits::BOX_SIGNALS_MAX
+            || (kept().next().is_some() && bytes + own > limits::BOX_SIGNALS_BYTES_MAX);
         match is_full {
             true => Placement::Foreign("the box has no room for more signals of this name"),
             false => Placement::Take,
         }
     }
 
-    fn place_await(&self, wait: &Await) -> Placement {
+    fn place_await(&self, wait: &Await, stored_at: Timestamp) -> Placement {
         let value = &self.value;
         let waits = |other: &Await| (other.run, other.step) == (wait.run, wait.step);
         if value.waiting.iter().any(waits) || self.is_over(wait.run, wait.step) {
             Placement::Taken
-        } else if value.waiting.len() >= limits::BOX_WAITING_MAX {
+        } else if value.waiting.len() >= limits::BOX_WAITING_MAX
+            || value.waiting.iter().map(size::wait).sum::<usize>() >= limits::BOX_WAITING_BYTES_MAX
+        {
             Placement::Wait
+        } else if self.may_be_withdrawn(stored_at) {
+            Placement::Foreign(
+                "it found no place for so long that its step may wait no more; if it does, redrive this",
+            )
         } else {
             Placement::Take
         }
+    }
+
+    /// Whether who waited no more since then may be forgotten. A place for nobody would swallow a
+    /// signal.
+    fn may_be_withdrawn(&self, stored_at: Timestamp) -> bool {
+        let value = &self.value;
+        let forgets = match value.over.first() {
+            Some(first) if value.over.len() >= limits::BOX_REMEMBERED_MAX => first.at >= stored_at,
+            _ => false,
+        };
+        value.withdrawn_at.is_some_and(|at| at >= stored_at)
+            && (forgets || value.updated_at.since(stored_at) > self.retention)
     }
 
     fn place_unawait(&self, wait: &Unawait) -> Placement {
@@ -136,6 +172,7 @@ impl SignalBox {
             id, data, keep_ms, ..
         } = signal;
         let keep = keep_ms.map_or(limits::NAMED_SIGNAL_KEPT, Duration::from_millis);
+        let keep = keep.min(limits::NAMED_SIGNAL_KEPT_MAX);
         self.value.taken.push(Taken {
             id: id.clone(),
             at: now,
@@ -151,7 +188,11 @@ impl SignalBox {
     fn take_unawait(&mut self, wait: &Unawait, now: Timestamp) {
         let Unawait { run, step, .. } = *wait;
         let is = |of_run: Run, of_step: u32| (of_run, of_step) == (run, step);
+        let waited = self.value.waiting.len();
         self.value.waiting.retain(|wait| !is(wait.run, wait.step));
+        if self.value.waiting.len() == waited && !self.is_over(run, step) {
+            self.value.withdrawn_at = Some(now);
+        }
         let served = &mut self.value.served;
         let back = served.iter().position(|served| is(served.run, served.step));
         match back.map(|index| served.remove(index)) {
@@ -195,9 +236,10 @@ impl SignalBox {
             result: Ok(signal.data.clone()),
             worker: String::new(),
         };
-        self.sent_bytes += signal.data.bytes().len();
+        let to = address(&queue, partition, &invocation);
+        self.sent_bytes += size::sent(&to, &signal.data);
         self.sends.push(Sent::Command {
-            to: Recipient::from(address(&queue, partition, &invocation)),
+            to: Recipient::from(to),
             command: SentCommand::Outcome(outcome),
         });
         self.value.served.push(Served { run, step, signal });
@@ -208,12 +250,8 @@ impl SignalBox {
     fn forget(&mut self, now: Timestamp) {
         let value = &mut self.value;
         value.served.retain(|served| served.signal.kept_until > now);
-        let served = |served: &Served| served.signal.data.bytes().len();
-        let mut bytes = bytes_of(&value.signals) + value.served.iter().map(served).sum::<usize>();
-        // Of this very turn at least one is kept: it stands in what is sent too.
-        while bytes > limits::PAYLOAD_BYTES_MAX && value.served.len() > 1 {
-            bytes -= served(&value.served.remove(0));
-        }
+        let kept = value.signals.iter().map(size::signal).sum::<usize>();
+        forget_served(&mut value.served, kept, limits::BOX_SIGNALS_BYTES_MAX, 1);
         let remembered = match is_broken(Mutant::BoxForgets) {
             true => Duration::from_secs(1),
             false => self.retention,
@@ -227,6 +265,15 @@ impl SignalBox {
         value.over.drain(..beyond);
     }
 
+    /// Keep the value small enough to be stored, whatever it costs of what may come back.
+    fn make_room(&mut self) {
+        if self.value.served.is_empty() {
+            return;
+        }
+        let rest = size::all_but_served(&self.value) + 21 * self.roots.len() + self.sent_bytes;
+        forget_served(&mut self.value.served, rest, limits::BOX_BYTES_MAX, 0);
+    }
+
     fn why(&self) -> String {
         match (self.value.waiting.len(), self.value.signals.len()) {
             (0, 0) => "nothing waits".to_owned(),
@@ -236,18 +283,31 @@ impl SignalBox {
     }
 
     /// How long it is kept: for as long as what it remembers may come again, and what it keeps is
-    /// kept; a box at which somebody waits, for good.
+    /// kept; a box at which somebody waits, for good. In whole seconds, as a store takes it.
     fn ttl(&self, now: Timestamp) -> Option<Duration> {
         if !self.value.waiting.is_empty() {
             return None;
         }
         let kept = self.value.signals.iter().map(|s| s.kept_until.since(now));
-        Some((self.retention * 2).max(kept.max().unwrap_or_default()))
+        let kept = kept.max().unwrap_or_default();
+        let life = kept.min(limits::NAMED_SIGNAL_KEPT_MAX);
+        let life = life.max(self.retention * 2);
+        let begun = u64::from(life.subsec_nanos() > 0);
+        Some(Duration::from_secs(life.as_secs() + begun))
     }
 }
 
-fn bytes_of(signals: &[KeptSignal]) -> usize {
-    signals.iter().map(|signal| signal.data.bytes().len()).sum()
+/// Forget of what was given the oldest, but not the last ones, until it is within the limit
+/// together with what else there is.
+fn forget_served(served: &mut Vec<Served>, rest: usize, limit: usize, last: usize) {
+    let mut bytes = rest + served.iter().map(size::served).sum::<usize>();
+    let forgotten = served.iter().take_while(|one| {
+        let is_too_much = bytes > limit;
+        bytes -= size::served(one);
+        is_too_much
+    });
+    let forgotten = forgotten.count().min(served.len().saturating_sub(last));
+    served.drain(..forgotten);
 }
 
 /// Forget what is older than the retention; of very many also what is not of late.
@@ -267,14 +327,14 @@ fn forget_old<T>(
 }
 
 impl Machine for SignalBox {
-    fn place(&self, command: &Command, seq: u64, _stored_at: Timestamp) -> Placement {
+    fn place(&self, command: &Command, seq: u64, stored_at: Timestamp) -> Placement {
         // What the last turn rests on was taken.
         if self.value.turn.roots.contains(&root_of(command, seq)) {
             return Placement::Taken;
         }
         match command {
-            Command::Signal(signal) => self.place_signal(signal),
-            Command::Await(wait) => self.place_await(wait),
+            Command::Signal(signal) => self.place_signal(signal, stored_at),
+            Command::Await(wait) => self.place_await(wait, stored_at),
             Command::Unawait(wait) => self.place_unawait(wait),
             _ => Placement::Foreign("a command for an invocation, sent to a signal box"),
         }
@@ -293,6 +353,7 @@ impl Machine for SignalBox {
             _ => {}
         }
         self.serve(now);
+        self.make_room();
     }
 
     fn has_turn(&self) -> bool {
@@ -300,7 +361,9 @@ impl Machine for SignalBox {
     }
 
     fn turn_is_full(&self) -> bool {
-        self.sent_bytes >= limits::TURN_BYTES_MAX || self.sends.len() >= limits::TURN_EFFECTS_MAX
+        self.sent_bytes >= limits::TURN_BYTES_MAX
+            || self.sends.len() >= limits::TURN_EFFECTS_MAX
+            || self.roots.len() >= limits::BOX_TURN_COMMANDS_MAX
     }
 
     fn prepare(&mut self, now: Timestamp, id: String) -> Result<Turn, String> {

@@ -22,7 +22,7 @@ struct Driver {
 }
 
 fn signal(id: &str) -> Signal {
-    let data = Payload::from_json_text(&format!("\"{id}\"")).unwrap();
+    let data = Payload::encode(id).unwrap();
     Signal::new(id, "paid", data)
 }
 
@@ -215,6 +215,39 @@ fn a_signal_is_kept_for_ten_minutes_or_as_its_sender_says() {
 }
 
 #[test]
+fn a_box_lives_for_whole_seconds_whatever_its_signals_are_kept_for() {
+    let ttl_of = |keep_ms| {
+        let mut driver = Driver::new();
+        driver.take(Command::Signal(Signal {
+            keep_ms: Some(keep_ms),
+            ..signal("a")
+        }));
+        // The clock goes on until the turn is stored.
+        driver.pass(Duration::from_micros(1_500));
+        let turn = driver.signals.prepare(driver.now, "t".into()).unwrap();
+        turn.ttl.unwrap()
+    };
+    assert_eq!(ttl_of(10 * 3_600_000), 10 * HOUR);
+    assert_eq!(ttl_of(1_000), 2 * HOUR);
+    assert_eq!(ttl_of(u64::MAX), limits::NAMED_SIGNAL_KEPT_MAX);
+}
+
+#[test]
+fn what_is_over_takes_no_room() {
+    let mut driver = Driver::new();
+    for n in 0..limits::BOX_SIGNALS_MAX {
+        driver.take(Command::Signal(signal(&format!("s{n}"))));
+    }
+    let more = Command::Signal(signal("more"));
+    let full = driver.place(&more);
+    assert!(matches!(full, Placement::Foreign(_)), "{full:?}");
+    driver.pass(limits::NAMED_SIGNAL_KEPT);
+    assert_eq!(driver.place(&more), Placement::Take);
+    driver.signal("more");
+    assert_eq!(driver.signals.value().signals.len(), 1);
+}
+
+#[test]
 fn a_box_has_limits() {
     let mut driver = Driver::new();
     let large = |id: &str| {
@@ -241,6 +274,127 @@ fn a_box_has_limits() {
     assert_eq!(driver.place(&wait(99)), Placement::Take);
 }
 
+/// The largest binary data, given and given back, beside as much else as a box can remember.
+#[test]
+fn a_box_can_always_be_stored() {
+    let mut driver = Driver::new();
+    let large = |id: String| {
+        let data = Payload::Other {
+            encoding: "application/octet-stream".into(),
+            bytes: vec![0xff; limits::PAYLOAD_BYTES_MAX].into(),
+        };
+        Command::Signal(Signal::new(id, "paid", data))
+    };
+    let id = |n: u64| format!("{n:\"<128}");
+    let stored = |driver: &mut Driver, what: &str| {
+        let turn = driver.signals.prepare(driver.now, "t".into()).unwrap();
+        let bytes = turn.value.len();
+        assert!(bytes <= limits::VALUE_BYTES_MAX, "{what}: {bytes}");
+    };
+    let mut start = 0;
+    loop {
+        start += 1;
+        let small = Command::Signal(signal(&id(start)));
+        if driver.place(&small) != Placement::Take {
+            break;
+        }
+        driver.take(small);
+        driver.take(wait(start));
+        if driver.signals.turn_is_full() {
+            stored(&mut driver, "small ones");
+        }
+    }
+    assert!(driver.signals.value().taken.len() > 700);
+    stored(&mut driver, "very many small ones");
+    driver.pass(limits::SIGNALS_TAKEN_KEPT * 2);
+    let first = start + 1;
+    for n in 0..4 {
+        driver.take(wait(first + n));
+        driver.take(large(id(10_000 + n)));
+        stored(&mut driver, "a large one was given");
+    }
+    driver.take(large(id(20_000)));
+    stored(&mut driver, "one is kept");
+    for n in 0..4 {
+        if driver.place(&unwait(first + n)) == Placement::Take {
+            driver.take(unwait(first + n));
+        }
+    }
+    stored(&mut driver, "what was given came back");
+    assert!(!driver.signals.value().signals.is_empty());
+    driver.take(wait(first + 10));
+    driver.take(wait(first + 11));
+    stored(&mut driver, "and is given again");
+    while !driver.signals.value().signals.is_empty() {
+        start += 100;
+        driver.take(wait(first + start));
+    }
+    let queue = "\"".repeat(limits::NAME_BYTES_MAX);
+    loop {
+        start += 1;
+        let Command::Await(one) = wait(first + start) else {
+            unreachable!();
+        };
+        let queue = queue.clone();
+        let invocation = InvocationId::new(id(start)).unwrap();
+        let one = Await {
+            invocation,
+            queue,
+            ..one
+        };
+        if driver.place(&Command::Await(one.clone())) != Placement::Take {
+            break;
+        }
+        driver.take(Command::Await(one));
+    }
+    stored(&mut driver, "many wait");
+    assert!(driver.signals.value().waiting.len() > 100);
+    driver.take(large(id(30_000)));
+    stored(&mut driver, "a large one beside many that wait");
+}
+
+/// Its await finds no place while as many wait as may, and meanwhile it is forgotten that it was
+/// withdrawn.
+#[test]
+fn a_wait_of_nobody_swallows_no_signal() {
+    let most = limits::BOX_WAITING_MAX as u64;
+    let many = limits::BOX_REMEMBERED_LATELY_MAX as u64;
+    let mut driver = Driver::new();
+    for start in 0..most {
+        driver.take(wait(start));
+    }
+    let stored_at = driver.now;
+    let place = |driver: &Driver, start| driver.signals.place(&wait(start), 7, stored_at);
+    driver.pass(Duration::from_secs(1));
+    let others = many..many + 2;
+    for start in others.clone() {
+        assert_eq!(place(&driver, start), Placement::Wait);
+    }
+    driver.give(unwait(others.start));
+    assert_eq!(place(&driver, others.start), Placement::Taken);
+    driver.pass(limits::SIGNALS_TAKEN_KEPT * 2);
+    for start in 0..most {
+        driver.take(unwait(start));
+    }
+    assert_eq!(place(&driver, others.end - 1), Placement::Take, "in time");
+    for start in 10_000..10_000 + many {
+        driver.take(wait(start));
+        driver.take(unwait(start));
+    }
+    driver.give(wait(9_999));
+    let placed = place(&driver, others.start);
+    assert!(matches!(placed, Placement::Foreign(_)), "{placed:?}");
+    assert_eq!(driver.place(&wait(1_000_000)), Placement::Take, "a new one");
+}
+
+#[test]
+fn an_id_has_an_end() {
+    let driver = Driver::new();
+    let long = Command::Signal(signal(&"x".repeat(1_000)));
+    let placed = driver.place(&long);
+    assert!(matches!(placed, Placement::Foreign(_)), "{placed:?}");
+}
+
 #[test]
 fn of_very_many_only_the_late_ones_are_remembered() {
     let mut driver = Driver::new();
@@ -252,6 +406,8 @@ fn of_very_many_only_the_late_ones_are_remembered() {
     let refused = driver.place(&Command::Signal(signal("more")));
     assert!(matches!(refused, Placement::Foreign(_)), "{refused:?}");
     driver.pass(limits::SIGNALS_TAKEN_KEPT * 2);
+    let later = driver.place(&Command::Signal(signal("more")));
+    assert_eq!(later, Placement::Take, "no repeat of theirs comes any more");
     driver.give(wait(1_000_000));
     assert_eq!(remembered(&driver), limits::BOX_REMEMBERED_MAX);
     assert_eq!(

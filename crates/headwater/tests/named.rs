@@ -7,12 +7,13 @@
     missing_docs
 )]
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use headwater::{
     prelude::*,
+    store::{Bucket, Expect, Read, Store, TokioEnv, Ttl, memory::MemoryStore},
     testing::{self, TestResult, World},
-    wire::{InvocationId, Status},
+    wire::{InvocationId, Key, Namespace, Status, limits, signal_box::SignalBoxValue},
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -150,6 +151,39 @@ fn who_times_out_or_is_ended_takes_no_signal_with_it() -> TestResult {
         assert_eq!(next.result::<Hello>(5 * MINUTE).await?, hello());
         TestResult::Ok(())
     })
+}
+
+/// Another engine has given what filled the box: who had it in hand before does not know that.
+#[tokio::test]
+async fn no_signal_is_refused_by_a_box_that_is_full_no_longer() {
+    let env = TokioEnv::shared();
+    let store: Arc<dyn Store> = MemoryStore::new(Arc::clone(&env), Namespace::default());
+    let processor = Processor::on(Arc::clone(&store), Arc::clone(&env));
+    let processor = processor.workflow("greeted", greeted).unwrap();
+    let running = processor.start().await.unwrap();
+    let client = running.client();
+    let large = "x".repeat(limits::PAYLOAD_BYTES_MAX - 2);
+    client.signal_named("n", &large).await.unwrap();
+    let key = Key::of_signal_box("default", "n").unwrap();
+    let record = loop {
+        let record = store.get(Bucket::State, key.as_str(), Read::Leader).await;
+        match record.unwrap() {
+            Some(record) => break record,
+            None => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+    };
+    let mut value = SignalBoxValue::decode(&record.value).unwrap();
+    assert_eq!(value.signals.len(), 1);
+    value.signals.clear();
+    let emptied = value.encode().unwrap().into();
+    let expect = Expect::Revision(record.revision);
+    let put = store.put(Bucket::State, key.as_str(), emptied, expect, Ttl::Never);
+    put.await.unwrap();
+    client.signal_named("n", &hello()).await.unwrap();
+    let mut handle = client.start("greeted").input("n").send().await.unwrap();
+    assert_eq!(handle.result::<Hello>(SOON).await.unwrap(), hello());
+    assert_eq!(client.dead_letters(0, 10).await.unwrap(), []);
+    running.stop().await;
 }
 
 /// Whichever turn is the last one of an engine, no signal is lost and none is taken twice.

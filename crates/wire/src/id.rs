@@ -24,6 +24,15 @@ pub enum IdError {
     NotEncoded(String),
 }
 
+/// Check an id: 1 to `ID_BYTES_MAX` bytes.
+pub fn check_id(id: &str) -> Result<(), IdError> {
+    match id.len() {
+        0 => Err(IdError::Empty),
+        bytes if bytes > ID_BYTES_MAX => Err(IdError::TooLong(bytes)),
+        _ => Ok(()),
+    }
+}
+
 /// An invocation id as its user wrote it: 1 to 128 bytes of any UTF-8.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -33,11 +42,8 @@ impl InvocationId {
     /// Check and take a text as an id.
     pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
         let text = text.into();
-        match text.len() {
-            0 => Err(IdError::Empty),
-            bytes if bytes > ID_BYTES_MAX => Err(IdError::TooLong(bytes)),
-            _ => Ok(Self(text)),
-        }
+        check_id(&text)?;
+        Ok(Self(text))
     }
 
     /// As the user wrote it.

@@ -17,6 +17,10 @@ pub const WAIT_ERROR_BYTES_MAX: usize = 256;
 /// at the worst) it still fits a subject token comfortably.
 pub const ID_BYTES_MAX: usize = 128;
 
+/// Longest id of a signal or hook, in bytes: that of an invocation, a run and a step, with which
+/// workflows send theirs. Whoever else sends one has [`ID_BYTES_MAX`].
+pub const SENDER_ID_BYTES_MAX: usize = 192;
+
 /// Longest name of a workflow, activity, topic, queue, step or signal, in bytes.
 pub const NAME_BYTES_MAX: usize = 128;
 
@@ -107,12 +111,28 @@ pub const MAP_BATCH_BYTES_MAX: usize = 32 * 1024;
 /// How long a signal box keeps a signal that nobody waits for, unless its sender says otherwise.
 pub const NAMED_SIGNAL_KEPT: Duration = Duration::from_secs(600);
 
-/// Signals of one name that a box keeps; further ones go to the dead letters. In bytes they are
-/// bounded by [`PAYLOAD_BYTES_MAX`].
+/// Longest time that a signal box keeps a signal, whatever its sender says: a store reckons the end
+/// of a value's life in 64 bits.
+pub const NAMED_SIGNAL_KEPT_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// Signals of one name that a box keeps; further ones go to the dead letters.
 pub const BOX_SIGNALS_MAX: usize = 1_000;
+
+/// The same, in bytes as they are stored: the largest binary one fits.
+pub const BOX_SIGNALS_BYTES_MAX: usize = PAYLOAD_BYTES_MAX / 3 * 4 + 1_024;
+
+/// A signal box as it is stored, in bytes, beyond which it forgets what it has given. Further below
+/// [`VALUE_BYTES_MAX`] than what else it remembers can grow.
+pub const BOX_BYTES_MAX: usize = 768 * 1024;
+
+/// Commands that one turn of a signal box takes: it names them.
+pub const BOX_TURN_COMMANDS_MAX: usize = 1_500;
 
 /// Steps that wait at one signal box; further awaits stay in COMMANDS.
 pub const BOX_WAITING_MAX: usize = 500;
+
+/// The same, in bytes.
+pub const BOX_WAITING_BYTES_MAX: usize = 120 * 1024;
 
 /// Ids of signals, and steps that wait no more, that a signal box remembers for the whole
 /// retention; beyond, only those of the last [`SIGNALS_TAKEN_KEPT`].
@@ -121,6 +141,9 @@ pub const BOX_REMEMBERED_MAX: usize = 750;
 /// The same, whatever was of late: then signals go to the dead letters, since their repeats would
 /// not be known.
 pub const BOX_REMEMBERED_LATELY_MAX: usize = 1_500;
+
+/// Ids of such signals, in bytes.
+pub const BOX_REMEMBERED_BYTES_MAX: usize = 224 * 1024;
 
 /// Hooks of an invocation that somebody waits for, at a time: each is answered when it ends.
 pub const HOOKS_AWAITED_MAX: usize = 500;

@@ -69,6 +69,10 @@ pub struct SignalBoxValue {
     /// Steps that were given a signal or no longer wait, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub over: Vec<Over>,
+    /// When last a step waited no more whose await had not come. The await may come after it is
+    /// forgotten who that was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_at: Option<Timestamp>,
     /// Ids of signals taken, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taken: Vec<Taken>,

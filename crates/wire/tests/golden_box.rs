@@ -72,6 +72,7 @@ fn signal_box() {
             step,
             at: at(2),
         }],
+        withdrawn_at: Some(at(2)),
         taken: vec![Taken {
             id: "b".into(),
             at: at(3),
@@ -95,6 +96,7 @@ fn signal_box() {
         signals: Vec::new(),
         served: Vec::new(),
         over: Vec::new(),
+        withdrawn_at: None,
         taken: Vec::new(),
         sends: Vec::new(),
         ..full
@@ -105,4 +107,4 @@ fn signal_box() {
 }
 
 const BARE: &str = r#"{"format":1,"program":"signal box","name":"paid","status":"waiting","why":"w","queue":"gpu","partition":3,"updated_at":"1970-01-01T00:00:01.123456Z","turn":{"number":1,"id":"e-1","roots":[9]}}"#;
-const FULL: &str = r#"{"format":1,"program":"signal box","name":"paid","status":"waiting","why":"w","queue":"gpu","partition":3,"updated_at":"1970-01-01T00:00:01.123456Z","waiting":[{"invocation":"order 7","queue":"gpu","partition":3,"run":"7.1","step":2}],"signals":[{"id":"a","data":{"a": 1},"kept_until":"1970-01-01T00:10:00.123456Z"}],"served":[{"run":"7.1","step":2,"signal":{"id":"b","data":{"a": 1},"kept_until":"1970-01-01T00:10:00.123456Z"}}],"over":[{"run":"7.1","step":2,"at":"1970-01-01T00:00:02.123456Z"}],"taken":[{"id":"b","at":"1970-01-01T00:00:03.123456Z"}],"turn":{"number":1,"id":"e-1","roots":[9]},"sends":[{"command":{"to":{"key":"order=207","queue":"gpu","partition":3},"command":{"outcome":{"run":"7.1","step":2,"attempt":1,"result":{"ok":null}}}}}]}"#;
+const FULL: &str = r#"{"format":1,"program":"signal box","name":"paid","status":"waiting","why":"w","queue":"gpu","partition":3,"updated_at":"1970-01-01T00:00:01.123456Z","waiting":[{"invocation":"order 7","queue":"gpu","partition":3,"run":"7.1","step":2}],"signals":[{"id":"a","data":{"a": 1},"kept_until":"1970-01-01T00:10:00.123456Z"}],"served":[{"run":"7.1","step":2,"signal":{"id":"b","data":{"a": 1},"kept_until":"1970-01-01T00:10:00.123456Z"}}],"over":[{"run":"7.1","step":2,"at":"1970-01-01T00:00:02.123456Z"}],"withdrawn_at":"1970-01-01T00:00:02.123456Z","taken":[{"id":"b","at":"1970-01-01T00:00:03.123456Z"}],"turn":{"number":1,"id":"e-1","roots":[9]},"sends":[{"command":{"to":{"key":"order=207","queue":"gpu","partition":3},"command":{"outcome":{"run":"7.1","step":2,"attempt":1,"result":{"ok":null}}}}}]}"#;

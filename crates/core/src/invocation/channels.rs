@@ -23,6 +23,8 @@ impl Invocation {
         let signals = &self.value.signals;
         if signals.taken.iter().any(|taken| taken.id == signal.id) {
             Placement::Taken
+        } else if signal.id.len() > limits::SENDER_ID_BYTES_MAX {
+            Placement::Foreign("a signal whose id is longer than SENDER_ID_BYTES_MAX")
         } else if self.value.status.is_ended() {
             match signal.channel {
                 Channel::Update => Self::place_late_update(signal),

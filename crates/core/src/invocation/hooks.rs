@@ -19,6 +19,8 @@ impl Invocation {
     pub(super) fn place_hook(&self, hook: &Hook) -> Placement {
         if self.has_taken(&hook.id) {
             Placement::Taken
+        } else if hook.id.len() > limits::SENDER_ID_BYTES_MAX {
+            Placement::Foreign("a hook whose id is longer than SENDER_ID_BYTES_MAX")
         } else if self.value.status.is_ended() {
             self.place_late_hook(hook)
         } else if self.remembers_too_many() || self.open_hooks() >= limits::HOOKS_AWAITED_MAX {

@@ -62,9 +62,13 @@ impl Actor {
                     machine.place(&delivered.command, delivery.seq, delivery.stored_at)
                 }
             };
-            // A turn that is not stored yet must not decide that something is dropped or told.
+            // A turn that is not stored yet must not decide that something is dropped or told. Nor
+            // that it makes no sense: to a box that is full, another makes room.
             let placement = match placement {
-                Placement::Drop(_) | Placement::Tell(_) | Placement::Supersede
+                Placement::Drop(_)
+                | Placement::Tell(_)
+                | Placement::Foreign(_)
+                | Placement::Supersede
                     if machine.has_turn() =>
                 {
                     Placement::Wait
@@ -72,7 +76,10 @@ impl Actor {
                 placement => placement,
             };
             // By an old value that would be dropped or refused which belongs to a newer one.
-            let is_final = matches!(placement, Placement::Drop(_) | Placement::Tell(_));
+            let is_final = matches!(
+                placement,
+                Placement::Drop(_) | Placement::Tell(_) | Placement::Foreign(_)
+            );
             let stale = is_final && self.fresh_at < delivered.received;
             if stale && !is_broken(Mutant::StaleDrop) && !self.refresh().await {
                 return Err(self.lost(delivered, &mut later));

@@ -32,6 +32,7 @@ pub(crate) fn value() -> BoxedStrategy<SignalBoxValue> {
         vec(served, 0..2),
         vec(over, 0..2),
         vec(taken, 0..2),
+        proptest::option::of(time()),
     );
     let texts = (text(), text(), text(), text());
     let rest = (partition(), time(), last_turn(), vec(sent(), 0..2));
@@ -50,6 +51,7 @@ pub(crate) fn value() -> BoxedStrategy<SignalBoxValue> {
             served: kept.2,
             over: kept.3,
             taken: kept.4,
+            withdrawn_at: kept.5,
             turn: rest.2,
             sends: rest.3,
         })

@@ -244,3 +244,19 @@ fn an_invocation_that_remembers_too_many_signals_forgets_them_in_time() {
     driver.invocation.tidy(driver.now);
     assert_eq!(place(&driver), Placement::Take);
 }
+
+#[test]
+fn an_id_of_a_sender_has_an_end() {
+    let driver = Driver::begin(account(), "null");
+    let placed = |length| {
+        let id = "x".repeat(length);
+        let signal = Signal::new(&id, "close", Payload::null());
+        [Command::Signal(signal), hook(&id, "fail", "null", None)]
+            .map(|command| driver.invocation.place(&command, 99, driver.now))
+    };
+    let longest = headwater_wire::limits::SENDER_ID_BYTES_MAX;
+    assert_eq!(placed(longest), [Placement::Take, Placement::Take]);
+    for refused in placed(longest + 1) {
+        assert!(matches!(refused, Placement::Foreign(_)), "{refused:?}");
+    }
+}
