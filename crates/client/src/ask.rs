@@ -69,7 +69,7 @@ impl Client {
     ) -> Result<Payload, ClientError> {
         check_name(Channel::Update.as_str(), name)?;
         let inner = self.inner.as_ref();
-        let deadline = inner.env.elapsed() + timeout;
+        let deadline = inner.env.elapsed().saturating_add(timeout);
         let update_id = update_id.unwrap_or_else(|| inner.new_id());
         check_id(&update_id)?;
         // Its own: an id of the sender's is one of that invocation, another may have the same.

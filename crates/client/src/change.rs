@@ -37,7 +37,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<State, ClientError> {
         let inner = &self.inner;
-        let deadline = inner.env.elapsed() + timeout;
+        let deadline = inner.env.elapsed().saturating_add(timeout);
         let ended = inner.store.ended_subject(&id.key());
         let mut ended = inner.store.listen(&ended).await?;
         let mut again = self.again(id, READ_FIRST).await?;

@@ -24,6 +24,7 @@ impl Client {
     /// Forget an invocation with its children, and theirs, detached ones included: as
     /// [`Client::delete`] for each. Without `force` nothing is deleted unless all have ended. With
     /// it those that go on are ended, each before its children are looked for: it starts no others.
+    /// A child whose start no engine has taken yet is not seen, and stays.
     ///
     /// Returns when the requests are stored; with `force`, one that goes on is awaited, so an engine
     /// has to run. Reads all states once for each generation: for people, not for programs.
@@ -36,7 +37,7 @@ impl Client {
         force: bool,
         timeout: Duration,
     ) -> Result<DeletedTree, ClientError> {
-        let deadline = self.inner.env.elapsed() + timeout;
+        let deadline = self.inner.env.elapsed().saturating_add(timeout);
         let tree = self.tree(id).await?;
         self.refuse_child(&tree.state).await?;
         if !force {
@@ -67,7 +68,7 @@ impl Client {
     }
 
     async fn wait_until_gone(&self, state: &State, timeout: Duration) -> Result<(), ClientError> {
-        let deadline = self.inner.env.elapsed() + timeout;
+        let deadline = self.inner.env.elapsed().saturating_add(timeout);
         let (id, mut revision) = (&state.value.id, state.revision);
         loop {
             let left = deadline.saturating_sub(self.inner.env.elapsed());

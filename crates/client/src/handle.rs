@@ -104,7 +104,7 @@ impl Handle {
         let Some(started) = &mut self.started else {
             return self.client.wait(&self.id, timeout).await;
         };
-        let deadline = self.client.inner.env.elapsed() + timeout;
+        let deadline = self.client.inner.env.elapsed().saturating_add(timeout);
         if let Some(reply) = started.reply.take() {
             let answer = self
                 .client

@@ -79,7 +79,7 @@ impl Client {
         find: impl Fn(&Value) -> Option<T>,
     ) -> Result<Option<T>, ClientError> {
         let (store, env) = (&self.inner.store, &self.inner.env);
-        let deadline = env.elapsed() + timeout;
+        let deadline = env.elapsed().saturating_add(timeout);
         let key = id.key();
         let changed = store.listen(&store.hint_subject(Hint::Status(&key)));
         let ended = store.listen(&store.ended_subject(&key));

@@ -128,7 +128,7 @@ impl Client {
         timeout: Duration,
     ) -> Result<Ended, ClientError> {
         let inner = &self.inner;
-        let deadline = inner.env.elapsed() + timeout;
+        let deadline = inner.env.elapsed().saturating_add(timeout);
         let mut ended = inner
             .store
             .listen(&inner.store.ended_subject(&id.key()))

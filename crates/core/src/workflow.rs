@@ -23,6 +23,7 @@ mod shared;
 mod sleep;
 mod state;
 mod updates;
+mod version;
 
 pub use activity::ActivityCall;
 pub use calls::{ContinueAsNew, RunCall, SignalWait};

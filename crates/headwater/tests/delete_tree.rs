@@ -154,3 +154,27 @@ fn a_tree_that_goes_on_is_ended_and_deleted_by_force() -> TestResult {
         Ok(())
     })
 }
+
+/// Regression: the deadline passed what a `Duration` can hold.
+#[test]
+fn a_timeout_may_be_for_ever() -> TestResult {
+    const FOREVER: Duration = Duration::MAX;
+    testing::run(|world| async move {
+        let client = begun(&world).await?;
+        let f = id("f");
+        client.wait_for_change(&f, 0, FOREVER).await?;
+        let depth: Option<u32> = client.wait_for_kv(&f, "depth", FOREVER).await?;
+        assert_eq!(depth, Some(2));
+        let other = id("other");
+        client.signal(&other, "go", &7).await?;
+        client.wait(&other, FOREVER).await?;
+        let late = client.update::<_, ()>(&other, "any", &1, FOREVER).await;
+        assert!(late.is_err(), "it has ended");
+        let mut again = client.start("family").id("again").input(&0).send().await?;
+        client.signal(&id("again"), "go", &7).await?;
+        assert_eq!(again.result::<u32>(FOREVER).await?, 7);
+        let deleted = client.delete_tree(&f, true, FOREVER).await?;
+        assert_eq!(deleted.invocations, 5);
+        Ok(())
+    })
+}

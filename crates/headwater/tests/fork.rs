@@ -153,6 +153,10 @@ fn what_cannot_be_forked_is_told_at_once_or_fails() -> TestResult {
             failure.message.contains("continued as new since"),
             "{failure}"
         );
+        // No program was ever asked, and none is.
+        let asked = client.query::<(), ()>(&id("late"), "any", &()).await;
+        let asked = asked.unwrap_err().to_string();
+        assert!(asked.contains("its workflow has not begun"), "{asked}");
         // And so is the invocation.
         let call = client.fork(&id("l"), 1).await?;
         client.delete(&id("l"), true).await?;

@@ -22,7 +22,7 @@ pub struct Forked {
     pub of: InvocationId,
     /// Of which run.
     pub run: Run,
-    /// The first step that was decided anew.
+    /// The first step that was decided anew; 0: none, it could not be forked and has failed.
     pub step: u32,
     /// So many entries of the journal are the other's.
     pub entries: u64,

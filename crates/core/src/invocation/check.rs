@@ -64,13 +64,16 @@ impl Invocation {
         Ok(checked)
     }
 
-    /// It was ended before its program was started: no engine had it, or its turn never came.
+    /// It was ended before its program was started: no engine had it, its turn never came, or what
+    /// it was to fork could not be forked.
     pub(super) fn was_never_run(&self, entries: &[Entry]) -> bool {
+        let forked = self.value.forked.as_ref();
         entries
             .iter()
             .all(|entry| matches!(entry, Entry::Carried(_)))
             && (self.error_code() == Some(&Code::UNREGISTERED)
-                || matches!(self.value.status, Status::Cancelled | Status::Terminated))
+                || matches!(self.value.status, Status::Cancelled | Status::Terminated)
+                || forked.is_some_and(|forked| forked.step == 0))
     }
 
     fn error_code(&self) -> Option<&Code> {

@@ -6,10 +6,10 @@
 //! of them that had no outcome yet.
 
 use headwater_wire::{
-    Code, Entry, Failure, Value,
+    Code, Entry, Failure, Timestamp, Value,
     command::Start,
     fork::{Fork, Forked},
-    journal::Lines,
+    journal::{Lines, Sending},
     limits,
     turn::EffectTag,
     value::{Cancelled, Difference, JournalPart},
@@ -57,6 +57,29 @@ impl Invocation {
             let decides = |entry: &Entry| entry.begins().is_some_and(|steps| steps.contains(&open));
             end = entries.iter().position(decides).unwrap_or_default();
         }
+    }
+
+    /// The new invocation of a start whose fork cannot be made: it has failed, and never ran.
+    pub fn not_forked(
+        start: Start,
+        fork: &Fork,
+        birth: Birth,
+        failure: Failure,
+        now: Timestamp,
+    ) -> Self {
+        let mut failed = Self::create(start, birth);
+        let value = &mut failed.value;
+        value.forked = Some(Forked {
+            of: fork.invocation.clone(),
+            run: fork.run,
+            step: 0,
+            entries: 0,
+            epoch: value.created_at,
+            began_at: value.created_at,
+            seed: value.seed(),
+        });
+        failed.fail(failure, &[], now);
+        failed
     }
 
     fn begin_with(
@@ -182,5 +205,37 @@ pub(super) fn compare(journal: &Entry, program: &Entry) -> Vec<Difference> {
     let mut difference = replay::compare(journal, program);
     difference
         .retain(|one| ["kind", "name", "topic", "channel", "key"].contains(&one.field.as_str()));
+    let (was, is) = (shape(journal), shape(program));
+    // As many steps, or the outcomes of those behind would be given to others.
+    if difference.is_empty() && (journal.begins(), &was) != (program.begins(), &is) {
+        difference.push(replay::field(journal, "decision", was, is));
+    }
     difference
+}
+
+/// What a decision is without what may name the invocation: inputs, and the ids of others.
+fn shape(entry: &Entry) -> String {
+    match entry {
+        Entry::Child(child) => {
+            let detached = if child.detached {
+                "detached child"
+            } else {
+                "child"
+            };
+            format!("{detached} of workflow {:?}", child.workflow)
+        }
+        Entry::Send { what, .. } => {
+            let awaited = matches!(what, Sending::Hook { awaited: true, .. });
+            let sent = replay::sending(what);
+            if awaited {
+                format!("awaited {sent}")
+            } else {
+                sent
+            }
+        }
+        Entry::Map { .. } | Entry::Drop { .. } | Entry::Answer { .. } | Entry::Set { .. } => {
+            replay::describe(entry)
+        }
+        other => other.kind().to_owned(),
+    }
 }

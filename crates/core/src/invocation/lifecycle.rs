@@ -228,8 +228,6 @@ impl Invocation {
     fn take_pause(&mut self, pause: Pause, seq: u64, now: Timestamp) {
         let Pause { id, reason } = pause;
         self.remember(id, seq, now);
-        // What is not in the journal is decided again.
-        self.unfinished |= self.has_undecided();
         self.park(paused(reason), now);
     }
 

@@ -315,6 +315,8 @@ impl Invocation {
             .parked
             .as_ref()
             .is_some_and(|parked| parked.reason == reason && parked.difference == difference);
+        // What is not in the journal is decided again.
+        self.unfinished |= self.has_undecided();
         self.program = None;
         for pending in self.pending.values_mut() {
             pending.running = false;
@@ -433,7 +435,7 @@ pub(super) fn mismatch(difference: Vec<Difference>) -> Mismatch {
     }
 }
 
-fn field(entry: &Entry, name: &str, journal: String, program: String) -> Difference {
+pub(super) fn field(entry: &Entry, name: &str, journal: String, program: String) -> Difference {
     Difference {
         step: entry.step().unwrap_or_default(),
         field: name.to_owned(),
@@ -450,7 +452,7 @@ pub(super) fn describe_end(end: &End) -> String {
     }
 }
 
-fn describe(entry: &Entry) -> String {
+pub(super) fn describe(entry: &Entry) -> String {
     match entry {
         Entry::Run { name, .. } => format!("run {name:?}"),
         Entry::Activity { name, topic, .. } => format!("activity {name:?} on topic {topic:?}"),
@@ -491,7 +493,7 @@ fn describe(entry: &Entry) -> String {
     }
 }
 
-fn sending(what: &Sending) -> String {
+pub(super) fn sending(what: &Sending) -> String {
     match what {
         Sending::Signal { name, channel, .. } => format!("{} {name:?}", channel.as_str()),
         Sending::Cancel { .. } => "cancel".to_owned(),

@@ -21,6 +21,7 @@ use super::{
     context::StepInfo,
     shared::{Shared, State},
     sleep::Sleep,
+    version::is_version,
 };
 use crate::{
     Error, Result, Retry,
@@ -253,9 +254,16 @@ pub struct ContinueAsNew<R> {
 
 impl<R> ContinueAsNew<R> {
     /// In exactly this version of the workflow, for example `"1.2.0"`. Default: in the latest that
-    /// the engine has.
+    /// the engine has. What is no semantic version fails the run: no engine can have it.
     pub fn version(mut self, version: impl Into<String>) -> Self {
-        self.version = NextVersion::Exact(version.into());
+        let version = version.into();
+        if !is_version(&version) {
+            let message = format!(
+                "a run cannot continue in {version:?}, which is no version: use for example \"1.2.0\""
+            );
+            self.input = Some(Err(Failure::fatal(Code::FATAL, message)));
+        }
+        self.version = NextVersion::Exact(version);
         self
     }
 

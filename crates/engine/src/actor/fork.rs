@@ -25,9 +25,8 @@ impl Actor {
             Invocation::fork(&start, &fork, &birth, &source, &entries)
         });
         forked.unwrap_or_else(|failure| {
-            let mut failed = Invocation::create(start, birth);
-            failed.fail(failure, &[], self.shared.env.now());
-            failed
+            let now = self.shared.env.now();
+            Invocation::not_forked(start, &fork, birth, failure, now)
         })
     }
 

@@ -241,6 +241,10 @@ fn a_hook_that_ran_at_the_step_runs_in_the_fork_and_tells_nobody() {
     }));
     source.outcome(1, 1, Ok("null"));
     let mut fork = source.fork(3);
+    // Nor after the next load.
+    assert_eq!((source.load().hooks.len(), fork.load().hooks.len()), (1, 0));
+    let is_own = |entry: &Entry| matches!(entry, Entry::Hook { asker: None, .. });
+    assert!(fork.entries().iter().any(is_own));
     for driver in [&mut source, &mut fork] {
         driver.outcome(2, 1, Ok("3"));
         driver.outcome(3, 1, Ok("null"));
@@ -312,6 +316,79 @@ fn what_cannot_be_forked_is_told() {
     assert_eq!(failure.code, Code::TOO_LARGE);
 }
 
+type Build = std::sync::Arc<dyn Workflow>;
+
+/// Why a build cannot begin a fork of one that waits for `step`.
+fn refused_before(step: u32, own: Build, other: &Build) -> Vec<(String, String)> {
+    let mut source = Driver::begin(own, "null");
+    while source.invocation.journal.steps < step {
+        let open = source.invocation.pending.keys().next_back();
+        let open = *open.unwrap();
+        source.outcome(open, 1, Ok("null"));
+    }
+    let mut fork = source.try_fork(step).unwrap();
+    let program = other.instantiate(fork.program_info());
+    let begun = fork.attach(program, &[] as &[&[u8]], source.now);
+    let difference = begun.map_or_else(|mismatch| mismatch.difference, |()| Vec::new());
+    let told = difference.into_iter().map(|one| (one.journal, one.program));
+    told.collect()
+}
+
+/// Regression: it waited for ever, since the outcomes of the steps behind went to others.
+#[test]
+fn a_build_that_maps_over_another_number_of_items_does_not_begin() {
+    let mapped = |activity: &'static str, count: u32| -> Build {
+        async_workflow(move |ctx: Context, (): ()| async move {
+            let done = ctx.map::<()>(activity, 0..count).await;
+            ctx.activity::<()>("more", done.len()).await
+        })
+    };
+    let told = |count: u32| format!("map of activity \"do\" on topic \"do\" over {count} inputs");
+    for count in [2, 4] {
+        let refused = refused_before(4, mapped("do", 3), &mapped("do", count));
+        assert_eq!(refused, [(told(3), told(count))]);
+    }
+    assert_eq!(refused_before(4, mapped("do", 3), &mapped("do", 3)), []);
+    assert_eq!(
+        refused_before(4, mapped("do", 3), &mapped("other", 3)).len(),
+        1
+    );
+}
+
+#[test]
+fn a_build_that_drops_other_steps_or_starts_another_workflow_does_not_begin() {
+    let dropped = |lost: usize| -> Build {
+        async_workflow(move |ctx: Context, (): ()| async move {
+            let call = |n: u32| Some(Box::pin(ctx.activity::<()>("slow", n).into_future()));
+            let mut calls = [call(1), call(2)];
+            for call in calls.iter_mut().flatten() {
+                let _ = futures::poll!(call);
+            }
+            calls[lost] = None;
+            ctx.activity::<()>("more", ()).await
+        })
+    };
+    assert_eq!(refused_before(3, dropped(0), &dropped(0)), []);
+    let [one, two] = [1, 2].map(|step| format!("drop of step {step}"));
+    assert_eq!(refused_before(3, dropped(0), &dropped(1)), [(one, two)]);
+    let started = |workflow: &'static str, detached: bool| -> Build {
+        async_workflow(move |ctx: Context, (): ()| async move {
+            if detached {
+                ctx.child::<()>(workflow, ctx.id()).detach()?;
+            } else {
+                ctx.child::<()>(workflow, ctx.id()).await?;
+            }
+            ctx.activity::<()>("more", ()).await
+        })
+    };
+    let own = started("child", false);
+    assert_eq!(refused_before(2, own.clone(), &started("child", false)), []);
+    for (workflow, detached) in [("other", false), ("child", true)] {
+        let refused = refused_before(2, own.clone(), &started(workflow, detached));
+        assert_eq!(refused.len(), 1, "{workflow} {detached}");
+    }
+}
+
 #[test]
 fn a_build_that_decides_otherwise_before_the_step_does_not_begin() {
     let source = told();
@@ -324,4 +401,43 @@ fn a_build_that_decides_otherwise_before_the_step_does_not_begin() {
     let none = &[] as &[&[u8]];
     let mismatch = fork.attach(program, none, source.now).unwrap_err();
     assert_eq!(mismatch.difference[0].field, "name");
+}
+
+/// Regression: it was taken for one whose build decides otherwise.
+#[test]
+fn a_fork_that_could_not_be_made_never_ran() {
+    let mut source = told();
+    let fork = fork_of(&source.invocation, 9);
+    let failure = source.try_fork(9).err().unwrap();
+    let (birth, now) = (fork_birth(source.now), source.now);
+    source.invocation = Invocation::not_forked(start("null"), &fork, birth, failure, now);
+    (source.revision, source.pages) = (0, Vec::new());
+    source.store();
+    assert_eq!(source.status(), Status::Failed);
+    let stored = source.turns.last().unwrap();
+    let none = &[] as &[&[u8]];
+    let checked = Invocation::check(stored, none, source.workflow.as_ref()).unwrap();
+    assert_eq!((checked.entries, checked.ended), (0, true));
+    let asked = Invocation::query(
+        stored,
+        none,
+        source.workflow.as_ref(),
+        "q",
+        &Payload::null(),
+    );
+    assert_eq!(asked.unwrap_err().code, Code::UNANSWERED);
+
+    // One that has begun at the first step and failed there is compared.
+    let fails = |message: &'static str| {
+        async_workflow(move |ctx: Context, (): ()| async move {
+            match ctx.id().as_str() {
+                "inv" => ctx.activity::<()>("work", ()).await,
+                _ => Err(Error::fatal(message)),
+            }
+        })
+    };
+    let fork = Driver::begin(fails("one"), "null").fork(1);
+    assert_eq!((fork.status(), fork.entries().len()), (Status::Failed, 0));
+    let check = |build: Build| Invocation::check(&fork.turns[0], none, build.as_ref());
+    assert!(check(fails("one")).is_ok() && check(fails("other")).is_err());
 }

@@ -128,3 +128,18 @@ fn a_run_of_another_version_that_continues_at_once_is_parked_as_one_that_spins()
         "{mismatch:?}"
     );
 }
+
+/// Regression: the next run waited for ever for a version that nobody can have.
+#[test]
+fn a_run_does_not_continue_in_what_is_no_version() {
+    let mut driver = Driver::begin(upgrading(NextVersion::Exact("2".into())), "null");
+    driver.outcome(1, 1, Ok("\"1.0.0\""));
+    assert_eq!(driver.status(), Status::Failed);
+    let failure = driver.error();
+    assert!(
+        failure.message.contains("use for example \"1.2.0\""),
+        "{failure}"
+    );
+    assert_eq!(failure.code, Code::FATAL);
+    assert_eq!(driver.invocation.value.run.continued, 0);
+}

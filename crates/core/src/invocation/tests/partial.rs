@@ -121,3 +121,42 @@ fn a_short_wait_of_a_parked_invocation_hangs_on_the_command_that_resumes() {
     assert!(driver.invocation.is_anchor(&Root::Command(driver.seq)));
     assert_eq!(driver.invocation.last_effects(), [], "no schedule");
 }
+
+/// Regression: parked with decisions that no turn had room for, it was not known to be unfinished,
+/// and parked again whatever was mended.
+#[test]
+fn what_the_turn_had_no_room_for_is_decided_again_by_a_mended_build() {
+    const STEPS: usize = 150;
+    let workflow = async_workflow(|ctx: Context, (): ()| async move {
+        ctx.activity::<()>("wait", ()).await?;
+        let input = "x".repeat(1_000);
+        let calls = (0..STEPS).map(|_| ctx.activity::<u32>("work", &input).into_future());
+        let all = futures::future::try_join_all(calls).await?;
+        Ok::<_, Error>(all.len())
+    });
+    let mut driver = Driver::begin(workflow, "null");
+    driver.seq += 1;
+    let run = driver.invocation.value.run;
+    let (step, attempt, worker) = (1, 1, String::new());
+    let result = Ok(Payload::null());
+    let outcome = Outcome {
+        run,
+        step,
+        attempt,
+        result,
+        worker,
+    };
+    let loaded = &mut driver.invocation;
+    loaded.take(Command::Outcome(outcome), driver.seq, driver.now);
+    store_one(&mut driver);
+    assert!(driver.invocation.value.turn.partial);
+    // As an engine that replays each turn at once does.
+    park(&mut driver);
+    assert!(driver.invocation.value.turn.partial);
+    driver.invocation = driver.reload();
+    driver.give(Command::Resume { id: "r".into() });
+    for step in 0..STEPS as u32 {
+        driver.outcome(step + 2, 1, Ok("1"));
+    }
+    assert_eq!(driver.output(), STEPS.to_string());
+}
