@@ -67,13 +67,16 @@ impl Invocation {
     /// It was ended before its program was started: no engine had it, its turn never came, or what
     /// it was to fork could not be forked.
     pub(super) fn was_never_run(&self, entries: &[Entry]) -> bool {
-        let forked = self.value.forked.as_ref();
-        entries
-            .iter()
-            .all(|entry| matches!(entry, Entry::Carried(_)))
-            && (self.error_code() == Some(&Code::UNREGISTERED)
-                || matches!(self.value.status, Status::Cancelled | Status::Terminated)
-                || forked.is_some_and(|forked| forked.step == 0))
+        let is_given = |entry: &Entry| matches!(entry, Entry::Carried(_));
+        let forked = self.value.forked_run();
+        let of_other = forked.map_or(0, |forked| forked.entries) as usize;
+        if self.error_code() == Some(&Code::UNREGISTERED) {
+            return entries.iter().skip(of_other).all(is_given);
+        }
+        let could_not_be_forked = forked.is_some_and(|forked| forked.step == 0);
+        entries.iter().all(is_given)
+            && (could_not_be_forked
+                || matches!(self.value.status, Status::Cancelled | Status::Terminated))
     }
 
     fn error_code(&self) -> Option<&Code> {

@@ -217,21 +217,13 @@ pub(super) fn compare(journal: &Entry, program: &Entry) -> Vec<Difference> {
 fn shape(entry: &Entry) -> String {
     match entry {
         Entry::Child(child) => {
-            let detached = if child.detached {
-                "detached child"
-            } else {
-                "child"
-            };
-            format!("{detached} of workflow {:?}", child.workflow)
+            let detached = if child.detached { "detached " } else { "" };
+            format!("{detached}child of workflow {:?}", child.workflow)
         }
         Entry::Send { what, .. } => {
-            let awaited = matches!(what, Sending::Hook { awaited: true, .. });
-            let sent = replay::sending(what);
-            if awaited {
-                format!("awaited {sent}")
-            } else {
-                sent
-            }
+            let is_awaited = matches!(what, Sending::Hook { awaited: true, .. });
+            let awaited = if is_awaited { "awaited " } else { "" };
+            format!("{awaited}{}", replay::sending(what))
         }
         Entry::Map { .. } | Entry::Drop { .. } | Entry::Answer { .. } | Entry::Set { .. } => {
             replay::describe(entry)

@@ -427,6 +427,14 @@ fn a_fork_that_could_not_be_made_never_ran() {
     );
     assert_eq!(asked.unwrap_err().code, Code::UNANSWERED);
 
+    // Nor did one that no engine has the workflow of.
+    let mut fork = told().try_fork(3).unwrap();
+    let failure = Failure::fatal(Code::UNREGISTERED, "for the test");
+    fork.fail(failure, &[], now);
+    let turn = fork.prepare(now, "e".into()).unwrap();
+    let checked = Invocation::check(&turn.value, none, source.workflow.as_ref()).unwrap();
+    assert!(checked.ended && checked.entries > 0);
+
     // One that has begun at the first step and failed there is compared.
     let fails = |message: &'static str| {
         async_workflow(move |ctx: Context, (): ()| async move {
