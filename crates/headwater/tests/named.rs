@@ -13,7 +13,10 @@ use headwater::{
     prelude::*,
     store::{Bucket, Expect, Read, Store, TokioEnv, Ttl, memory::MemoryStore},
     testing::{self, TestResult, World},
-    wire::{InvocationId, Key, Namespace, Status, limits, signal_box::SignalBoxValue},
+    wire::{
+        InvocationId, Key, Namespace, Payload, Status, command::Channel, limits,
+        signal_box::SignalBoxValue,
+    },
 };
 
 const SOON: Duration = Duration::from_secs(60);
@@ -184,6 +187,23 @@ async fn no_signal_is_refused_by_a_box_that_is_full_no_longer() {
     assert_eq!(handle.result::<Hello>(SOON).await.unwrap(), hello());
     assert_eq!(client.dead_letters(0, 10).await.unwrap(), []);
     running.stop().await;
+}
+
+#[test]
+fn an_id_of_a_sender_has_an_end() -> TestResult {
+    testing::run(|world| async move {
+        let client = world.client();
+        let long = || "x".repeat(limits::ID_BYTES_MAX + 1);
+        let to = id("nobody");
+        let named = client.signal_named("n", &1).id(long()).await;
+        let signal = client.send_on(Channel::Signal, &to, "n", Payload::null(), Some(long()));
+        let update = client.update_payload(&to, "n", Payload::null(), Some(long()), SOON);
+        for refused in [named, signal.await, update.await.map(|_| String::new())] {
+            let error = refused.unwrap_err().to_string();
+            assert!(error.contains("ID_BYTES_MAX"), "{error}");
+        }
+        TestResult::Ok(())
+    })
 }
 
 /// Whichever turn is the last one of an engine, no signal is lost and none is taken twice.
