@@ -34,10 +34,17 @@ impl Map {
     pub(super) fn random(dice: &mut Dice) -> Self {
         let mut work = Work::random(dice);
         work.activity.get_or_insert(0);
+        let items: u32 = *dice.pick(&[1, 3, 7, 40]);
+        let concurrency = *dice.pick(&[1, 2, 5, 100]);
+        // One after the other they must not take longer than a world lasts.
+        if items.div_ceil(concurrency) > 3 {
+            work.ms = work.ms.min(100);
+            work.retry_ms = work.retry_ms.min(100);
+        }
         Self {
             work,
-            items: *dice.pick(&[1, 3, 7, 40]),
-            concurrency: *dice.pick(&[1, 2, 5, 100]),
+            items,
+            concurrency,
         }
     }
 }
