@@ -27,6 +27,8 @@ use crate::{
 /// How long everything may take once nothing goes wrong any more: the longest retry pause, the
 /// grace of a held signal, and a member's death, several times over, for parents and children.
 const LIVENESS: Duration = Duration::from_secs(480);
+/// How often that may pass by while something still goes on.
+const LIVENESS_ROUNDS: u32 = 3;
 /// After this nothing may happen any more in an idle world: caches, last redeliveries.
 const SETTLE: Duration = Duration::from_secs(20);
 /// So long it is watched.
@@ -187,8 +189,14 @@ impl Scene {
             // A signal that came too early was given up, or a crash loop parked something: what
             // operators are for.
             self.operate();
-            let limit = self.stage.world.now() + LIVENESS;
-            stop = self.run_until(limit, || self.all_is_done())?;
+            // A child may begin late and be long itself: as long as turns are made, it goes on.
+            for _ in 0..LIVENESS_ROUNDS {
+                let (limit, before) = (self.stage.world.now() + LIVENESS, self.turns());
+                stop = self.run_until(limit, || self.all_is_done())?;
+                if stop != Stop::TimeUp || self.turns() == before {
+                    break;
+                }
+            }
         }
         match stop {
             Stop::Done => Ok(()),
@@ -198,6 +206,16 @@ impl Scene {
 
     fn answers(&self) -> std::sync::MutexGuard<'_, Answers> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Turns that the invocations have made.
+    fn turns(&self) -> u64 {
+        let checks = self.stage.truth.checks();
+        checks
+            .known
+            .values()
+            .map(|(_, value)| value.turn.number)
+            .sum()
     }
 
     fn all_is_done(&self) -> bool {
